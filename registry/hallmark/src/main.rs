@@ -1,0 +1,3 @@
+//! The `hallmark` command.
+
+fn main() {}

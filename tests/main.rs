@@ -1,0 +1,14 @@
+//! Stories that drive the real `hallmark`, one binary for all of them.
+
+mod support;
+
+mod corpus;
+mod crash;
+mod fetch;
+mod fetch_faults;
+mod git_source;
+mod hf_cache;
+mod layering;
+mod shelf;
+mod validate;
+mod watch;
