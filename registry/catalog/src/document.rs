@@ -9,12 +9,14 @@ mod build;
 mod node;
 mod schema_view;
 mod serde_view;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
 pub use node::{Kind, Node};
-pub use serde_view::TypeError;
 pub(crate) use schema_view::{Spanned, View};
+pub use serde_view::TypeError;
 
 /// The longest text that is read: 256 MiB, some 100,000 entries.
 pub const TEXT_BYTES_MAX: usize = (1 << 28) - 1;
@@ -102,7 +104,11 @@ fn decode(bytes: &[u8]) -> Result<&str, SyntaxError> {
         pointer: String::new(),
     };
     if bytes.len() > TEXT_BYTES_MAX {
-        return Err(at(0..0, "the file is larger than 256 MiB", "split the index, or remove what is no entry"));
+        return Err(at(
+            0..0,
+            "the file is larger than 256 MiB",
+            "split the index, or remove what is no entry",
+        ));
     }
     if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
         let help = "save the file as UTF-8 without a byte order mark";
@@ -118,6 +124,10 @@ fn decode(bytes: &[u8]) -> Result<&str, SyntaxError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let start = error.valid_up_to();
         let end = start + error.error_len().unwrap_or(bytes.len() - start);
-        at(start..end, "these bytes are not UTF-8", "save the file as UTF-8, or restore it from version control")
+        at(
+            start..end,
+            "these bytes are not UTF-8",
+            "save the file as UTF-8, or restore it from version control",
+        )
     })
 }

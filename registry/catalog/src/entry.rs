@@ -148,7 +148,11 @@ impl TryFrom<u8> for Dimensions {
     type Error = &'static str;
 
     fn try_from(dimensions: u8) -> Result<Self, Self::Error> {
-        if (1..=13).contains(&dimensions) { Ok(Self(dimensions)) } else { Err("a form has 1 to 13 dimensions") }
+        if (1..=13).contains(&dimensions) {
+            Ok(Self(dimensions))
+        } else {
+            Err("a form has 1 to 13 dimensions")
+        }
     }
 }
 

@@ -110,6 +110,20 @@ impl Flaw {
     }
 }
 
+impl Flaw {
+    /// Makes characters visible that would steer a terminal: names in a message come from the file.
+    fn show_controls(&mut self) {
+        let texts = [Some(&mut self.message), self.found.as_mut(), self.help.as_mut(), self.model.as_mut()];
+        for text in texts.into_iter().flatten().chain(std::iter::once(&mut self.pointer)) {
+            if text.contains(char::is_control) {
+                let shown =
+                    |it: char| if it.is_control() { it.escape_default().to_string() } else { it.to_string() };
+                *text = text.chars().map(shown).collect();
+            }
+        }
+    }
+}
+
 impl From<SyntaxError> for Flaw {
     fn from(error: SyntaxError) -> Self {
         let related = error.related.map(|(span, message)| Related { place: Place::at(span), message });
@@ -146,6 +160,8 @@ pub struct Report {
     pub models: usize,
     /// How many of them are stubs.
     pub stubs: usize,
+    /// How many were not looked at, because more than enough was wrong with those before them.
+    pub unexamined: usize,
 }
 
 impl Report {
@@ -155,6 +171,7 @@ impl Report {
             let key = |it: &Flaw| (it.place.span.start, it.severity, it.place.span.end);
             key(one).cmp(&key(other)).then_with(|| one.rule.cmp(&other.rule))
         });
+        flaws.iter_mut().for_each(Flaw::show_controls);
         let errors = flaws.iter().filter(|it| it.severity == Severity::Error).count();
         let warnings = flaws.len() - errors;
         if flaws.len() > FLAWS_MAX {
@@ -170,7 +187,7 @@ impl Report {
             });
             places.for_each(|place| (place.line, place.column) = lines.position(place.span.start));
         }
-        Self { flaws, errors, warnings, models: 0, stubs: 0 }
+        Self { flaws, errors, warnings, models: 0, stubs: 0, unexamined: 0 }
     }
 
     /// Says whether the index may come into force; strictly, whether nothing at all is wrong with it.

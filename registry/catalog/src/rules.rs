@@ -12,10 +12,7 @@ mod urls;
 pub(crate) use across::Across;
 pub use files::{PathFlaw, check_path};
 
-use crate::{
-    document::Node,
-    flaw::Flaw,
-};
+use crate::{document::Node, flaw::Flaw};
 
 /// The parts of an entry that rules look at, found in one walk.
 #[derive(Clone, Copy, Debug)]

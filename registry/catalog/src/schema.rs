@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     document::{Document, Node, Spanned, View},
-    flaw::Flaw,
+    flaw::{FLAWS_MAX, Flaw},
 };
 
 /// The schema that `hallmark schema` prints and that any JSON Schema validator can use.
@@ -46,7 +46,9 @@ pub enum ContractError {
     #[error("the schema is no valid JSON Schema")]
     Schema(#[source] Box<jsonschema::ValidationError<'static>>),
     /// The schema of an entry is not where it is looked for.
-    #[error("the schema has no /definitions/model: put the schema of one entry there and refer to it from /properties/models/items")]
+    #[error(
+        "the schema has no /definitions/model: put the schema of one entry there and refer to it from /properties/models/items"
+    )]
     NoEntry,
 }
 
@@ -55,7 +57,11 @@ impl Contract {
     ///
     /// # Panics
     /// If the schema in the binary is broken, which the tests of this crate rule out.
-    #[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "the text is a constant of this crate, and a test compiles it")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "the text is a constant of this crate, and a test compiles it"
+    )]
     pub fn ours() -> Self {
         let schema = serde_json::from_str(SCHEMA).expect("the embedded schema is JSON");
         Self::compile(schema, None).expect("the embedded schema compiles")
@@ -76,7 +82,8 @@ impl Contract {
         if schema.pointer(ENTRY).is_none() {
             return Err(ContractError::NoEntry);
         }
-        let broken = |error: jsonschema::ValidationError<'_>| ContractError::Schema(Box::new(error.to_owned()));
+        let broken =
+            |error: jsonschema::ValidationError<'_>| ContractError::Schema(Box::new(error.to_owned()));
         let options = jsonschema::options_for::<Spanned>().offline().should_validate_formats(true);
         let mut of_entry = schema.clone();
         if let Some(root) = of_entry.as_object_mut() {
@@ -112,7 +119,11 @@ fn flaws<'d>(validator: &Validator<Spanned>, schema: &Value, node: Node<'d>, vie
     if validator.is_valid(view.clone()) {
         return Vec::new();
     }
-    validator.iter_errors(view).flat_map(|error| wording::flaws(schema, node, &error)).collect()
+    validator
+        .iter_errors(view)
+        .take(FLAWS_MAX + 1)
+        .flat_map(|error| wording::flaws(schema, node, &error))
+        .collect()
 }
 
 /// Returns our schema with everything open but what hallmark relies on.

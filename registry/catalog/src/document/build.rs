@@ -77,8 +77,11 @@ impl Builder<'_> {
                 self.slots.push(Slot::new(kind, start, length));
             }
             _ => {
-                let number =
-                    self.input.known_number_bytes(peek).map(<[u8]>::len).map_err(|error| self.wrong(&error))?;
+                let number = self
+                    .input
+                    .known_number_bytes(peek)
+                    .map(<[u8]>::len)
+                    .map_err(|error| self.wrong(&error))?;
                 return self.number(start, number);
             }
         }

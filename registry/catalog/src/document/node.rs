@@ -30,8 +30,8 @@ impl Kind {
     pub(super) const ALL: [Self; 16] = {
         use Kind::{Array, Escaped, False, Null, Number, Object, String, True};
         [
-            Null, True, False, Number, String, Escaped, Array, Object, Null, Null, Null, Null, Null, Null, Null,
-            Null,
+            Null, True, False, Number, String, Escaped, Array, Object, Null, Null, Null, Null, Null, Null,
+            Null, Null,
         ]
     };
 }

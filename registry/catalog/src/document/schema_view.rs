@@ -51,7 +51,9 @@ impl<'d> SchemaNode<'d, Spanned> for View<'d> {
 
     fn as_object(&self) -> Option<ObjectView<'d>> {
         match self {
-            View::InDocument(node) if node.kind() == Kind::Object => Some(ObjectView(*node, View::InDocument)),
+            View::InDocument(node) if node.kind() == Kind::Object => {
+                Some(ObjectView(*node, View::InDocument))
+            }
             View::Frame(node) if node.kind() == Kind::Object => Some(ObjectView(*node, View::Closed)),
             _ => None,
         }
@@ -74,7 +76,9 @@ impl<'d> SchemaNode<'d, Spanned> for View<'d> {
 
     fn as_number(&self) -> Option<NumberView<'d>> {
         match self {
-            View::InDocument(node) | View::Frame(node) | View::Closed(node) => node.as_number().map(NumberView),
+            View::InDocument(node) | View::Frame(node) | View::Closed(node) => {
+                node.as_number().map(NumberView)
+            }
             View::Name(_) => None,
         }
     }

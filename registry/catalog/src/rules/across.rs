@@ -35,7 +35,9 @@ impl<'d> Across<'d> {
             }
         }
         for artifact in std::iter::once(parts.artifact).chain(parts.artifact.companions()) {
-            let Some((digest, node)) = artifact.sha256.and_then(|node| Some((node.as_str()?, node))) else { continue };
+            let Some((digest, node)) = artifact.sha256.and_then(|node| Some((node.as_str()?, node))) else {
+                continue;
+            };
             let Some(size) = artifact.size_bytes.and_then(Node::as_number) else { continue };
             // All stubs share the zero digest, whatever size they claim.
             if digest.bytes().all(|it| it == b'0') {
@@ -45,7 +47,9 @@ impl<'d> Across<'d> {
             if known != size && known.parse::<f64>().ok() != size.parse::<f64>().ok() {
                 let message = format!("this digest has {size} bytes here and {known} bytes elsewhere");
                 let flaw = Flaw::error("digest-size", node, message).see(first, format!("{known} bytes"));
-                flaws.push(flaw.help("the same bytes have one size: compute both again with sha256sum and stat"));
+                flaws.push(
+                    flaw.help("the same bytes have one size: compute both again with sha256sum and stat"),
+                );
             }
         }
     }

@@ -80,11 +80,16 @@ fn collisions(names: &[(Node<'_>, Cow<'_, str>)], flaws: &mut Vec<Flaw>) {
         if lower_one != lower_other && !inside {
             continue;
         }
-        let (first, second) = if first.span().start < second.span().start { (first, second) } else { (second, first) };
+        let (first, second) =
+            if first.span().start < second.span().start { (first, second) } else { (second, first) };
         let flaw = if one == other {
             Flaw::error("path-unique", *second, format!("two files of the model have the path '{other}'"))
         } else if inside {
-            Flaw::error("path-unique", *second, format!("'{one}' is a file and the folder of '{other}' at once"))
+            Flaw::error(
+                "path-unique",
+                *second,
+                format!("'{one}' is a file and the folder of '{other}' at once"),
+            )
         } else {
             let message = format!("'{one}' and '{other}' are one file where case does not count");
             Flaw::warning("path-case", *second, message)

@@ -15,7 +15,8 @@ pub(super) fn check(parts: &Parts<'_>, flaws: &mut Vec<Flaw>) {
 }
 
 fn id(parts: &Parts<'_>, flaws: &mut Vec<Flaw>) {
-    let Some((node, id)) = parts.id.and_then(|node| Some((node, ModelId::parse(&node.as_str()?).ok()?))) else {
+    let Some((node, id)) = parts.id.and_then(|node| Some((node, ModelId::parse(&node.as_str()?).ok()?)))
+    else {
         return;
     };
     let Some((chakra, major)) = id.chakra().zip(id.major()) else {
@@ -25,7 +26,8 @@ fn id(parts: &Parts<'_>, flaws: &mut Vec<Flaw>) {
     };
     let filed_under = parts.chakra.and_then(|it| Some((it, it.as_str()?)));
     if let Some((field, _)) = filed_under.filter(|(_, name)| name.as_ref() != chakra) {
-        let message = format!("id '{id}' begins with '{chakra}', but the entry is filed under {}", field.source());
+        let message =
+            format!("id '{id}' begins with '{chakra}', but the entry is filed under {}", field.source());
         let flaw = Flaw::warning("id-chakra", node, message).see(field, "filed here");
         flaws.push(flaw.help("make the two agree: people search by either"));
     }

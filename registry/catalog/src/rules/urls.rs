@@ -81,5 +81,9 @@ fn same_file(node: Node<'_>, url: &Url, name: Node<'_>) -> Option<Flaw> {
     }
     let message = format!("{} fetches '{last}', but the entry names '{named}'", data_path(node));
     let flaw = Flaw::warning("url-filename", node, message).see(name, "the name");
-    Some(flaw.help("if that is meant, nothing is wrong: the bytes are checked, and stored under the entry's name"))
+    Some(
+        flaw.help(
+            "if that is meant, nothing is wrong: the bytes are checked, and stored under the entry's name",
+        ),
+    )
 }

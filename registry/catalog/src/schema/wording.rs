@@ -1,5 +1,6 @@
 //! The validator's findings in the words that people search for: those of ajv, which the documentation quotes.
 
+use base::{CommitId, Sha256};
 use jsonschema::{
     ValidationError,
     error::{TypeKind, ValidationErrorKind as Broken},
@@ -35,7 +36,8 @@ pub(super) fn flaws(schema: &Value, seen_from: Node<'_>, error: &ValidationError
 fn unexpected_property(object: Node<'_>, rule: &str, name: &str, known: &[&str]) -> Flaw {
     let key = object.members().map(|it| it.0).find(|key| key.is(name)).unwrap_or(object);
     let message = format!("{} should NOT have additional properties", data_path(object));
-    let flaw = Flaw::error(rule.to_owned(), key, message).found(format!("property '{name}' is not known here"));
+    let flaw =
+        Flaw::error(rule.to_owned(), key, message).found(format!("property '{name}' is not known here"));
     match nearest(name, known) {
         Some(nearest) => flaw.help(format!("did you mean '{nearest}'?")),
         None => flaw.help(format!("remove it; the properties known here are {}", known.join(", "))),
@@ -96,7 +98,8 @@ fn found(node: Node<'_>, error: &ValidationError<'_>) -> Option<String> {
     match error.kind() {
         Broken::Required { .. } => None,
         Broken::Enum { options } => {
-            let known = options.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+            let known =
+                options.as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
             Some(match node.as_str().and_then(|it| nearest(&it, &known)) {
                 Some(name) => format!("did you mean \"{name}\"?"),
                 None => format!("the allowed values are {}", known.join(", ")),
@@ -108,6 +111,12 @@ fn found(node: Node<'_>, error: &ValidationError<'_>) -> Option<String> {
                 let first = elements[..at].iter().position(|other| other.source() == it.source())?;
                 Some(format!("items ## {at} and {first} are identical: {}", it.source()))
             })
+        }
+        Broken::Pattern { pattern } if pattern == "^[a-f0-9]{64}$" => {
+            Sha256::parse(&node.as_str()?).err().map(|it| it.to_string())
+        }
+        Broken::Pattern { pattern } if pattern == "^[a-f0-9]{40}$" => {
+            CommitId::parse(&node.as_str()?).err().map(|it| it.to_string())
         }
         Broken::Pattern { .. } | Broken::MinLength { .. } | Broken::MaxLength { .. } => {
             let length = node.as_str()?.chars().count();
