@@ -1,1 +1,4 @@
 //! Being built.
+
+pub mod follow;
+pub mod watch;
