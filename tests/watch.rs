@@ -249,40 +249,55 @@ fn a_flood_of_writes_reloads_now_and_then_and_ends_with_the_last_one() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_is_read_is_never_seen_as_a_mixture() {
+fn a_file_replaced_while_it_is_read_is_one_version_or_the_other() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    let version = |letter: char| letter.to_string().repeat(1 << 20);
+    fs::write(&path, version('a')).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (stop, path) = (Arc::clone(&stop), path.clone());
+        move || {
+            let versions = [version('b'), version('a')];
+            for text in versions.iter().cycle().take_while(|_| !stop.load(Ordering::SeqCst)) {
+                write_rename(&path, text);
+            }
+        }
+    });
+    for _ in 0..20 {
+        let bytes = read_index_file(&path).unwrap();
+        assert!(bytes.len() == 1 << 20 && bytes.iter().all(|it| *it == bytes[0]), "a mixture");
+    }
+    stop.store(true, Ordering::SeqCst);
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_file_that_never_rests_is_not_read_and_in_force_once_it_does() {
     use std::io::{Seek as _, Write as _};
     let (_keep, root) = folder();
     let path = root.join("index.json");
-    fs::write(&path, [b'a'; 1 << 20]).unwrap();
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow(&path);
     let stop = Arc::new(AtomicBool::new(false));
     let writer = std::thread::spawn({
         let (stop, path) = (Arc::clone(&stop), path.clone());
         move || {
             // In place, which is the hard case: the reader holds the very file that changes.
             let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
-            for letter in [b'b', b'a'].into_iter().cycle() {
+            while !stop.load(Ordering::SeqCst) {
                 file.rewind().unwrap();
-                for _ in 0..256 {
-                    file.write_all(&[letter; 4 << 10]).unwrap();
-                }
-                if stop.load(Ordering::SeqCst) {
-                    return;
-                }
+                file.write_all(b"{2 begins").unwrap();
             }
+            file.write_all(b", ends}").unwrap();
         }
     });
-    let mut unsettled = 0;
-    for _ in 0..20 {
-        match read_index_file(&path) {
-            Err(ReadError::Unsettled { .. }) => unsettled += 1,
-            Err(error) => panic!("{error}"),
-            Ok(bytes) => assert!(bytes.iter().all(|it| *it == bytes[0]), "a mixture"),
-        }
-    }
+    let unsettled = |seen: &Seen| matches!(&seen.look, Look::Failed(error) if error.to_string().contains("changed during"));
+    let seen = until(&follower, unsettled);
+    assert_eq!(in_force(&seen), Some("{1}"));
     stop.store(true, Ordering::SeqCst);
     writer.join().unwrap();
-    assert!(unsettled > 0, "the writer never met the reader: this test shows nothing");
-    assert_eq!(read_index_file(&path).unwrap().len(), 1 << 20);
+    until_in_force(&follower, "{2 begins, ends}");
 }
 
 #[test]

@@ -19,7 +19,10 @@ pub(crate) use self::{
     board::{Board, Rung},
     desk::Desk,
 };
-use crate::watch::ReadError;
+use crate::{
+    git::{GitError, Provenance},
+    watch::ReadError,
+};
 
 mod board;
 mod desk;
@@ -84,6 +87,9 @@ pub enum FollowError {
     /// The file could not be read. A later change to it, or to any folder on the way, leads to a new look.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The branch could not be followed. It is asked again by itself.
+    #[error(transparent)]
+    Git(#[from] GitError),
     /// No look has ended yet. Wait.
     #[error("the index has not been looked at yet: wait for the first look to end")]
     NotYet,
@@ -94,6 +100,8 @@ pub enum FollowError {
 pub enum Origin {
     /// A file on this machine.
     File,
+    /// A commit of a repository.
+    Commit(Provenance),
 }
 
 /// How changes are noticed.
@@ -105,6 +113,11 @@ pub enum Tracking {
     Polling {
         /// Why, and what to do about it.
         why: String,
+    },
+    /// The repository is asked on an interval.
+    Fetching {
+        /// About how long it is.
+        every: Duration,
     },
 }
 

@@ -147,7 +147,7 @@ impl<T: Send + Sync + 'static, R: Send + Sync + 'static> Watch<T, R> {
         match self.alarm.tracking() {
             _ if self.again => self.options.patience,
             Tracking::Events => self.options.look_every,
-            Tracking::Polling { .. } => self.options.poll_every,
+            Tracking::Polling { .. } | Tracking::Fetching { .. } => self.options.poll_every,
         }
     }
 
@@ -164,7 +164,9 @@ impl<T: Send + Sync + 'static, R: Send + Sync + 'static> Watch<T, R> {
         let moving = matches!(found, Err(ReadError::Unsettled { .. }));
         self.again = moving || !self.trail.settled || (polling && known != self.trail);
         match found {
-            Ok(bytes) => self.desk.take(&bytes, Origin::File),
+            Ok(bytes) => {
+                self.desk.take(&bytes, Origin::File);
+            }
             Err(error) => self.desk.fail(error.into()),
         }
         self.desk.board.end(ticket);

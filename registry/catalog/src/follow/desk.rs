@@ -31,8 +31,8 @@ impl<T, R> Desk<T, R> {
         Self { board: Arc::new(Board::new(tracking)), read, tell, clock, last: None }
     }
 
-    /// Takes the bytes that a look gave.
-    pub(crate) fn take(&mut self, bytes: &[u8], origin: Origin) {
+    /// Takes the bytes that a look gave, and says whether they hold.
+    pub(crate) fn take(&mut self, bytes: &[u8], origin: Origin) -> bool {
         let before = self.board.latest();
         let digest = Sha256::of(bytes);
         let mut reloads = before.reloads;
@@ -56,6 +56,7 @@ impl<T, R> Desk<T, R> {
         let news = fresh || moved || matches!(before.look, Look::Failed(_));
         let tracking = before.tracking.clone();
         self.publish(Snapshot { good, look, reloads, tracking, ..self.next(&before, news) }, news);
+        held
     }
 
     /// Takes a look that gave no bytes. The same failure again is no news.

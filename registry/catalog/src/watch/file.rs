@@ -92,7 +92,9 @@ pub enum ReadError {
     },
 }
 
-/// Reads a whole index file. Follows links, never blocks on a fifo, and returns no mixture of two versions.
+/// Reads a whole index file. Follows links, never blocks on a fifo, and reads again what changes meanwhile.
+///
+/// A writer that rests half-way leaves a file at rest: that one shows only when it goes on. Hence the advice to rename.
 pub fn read_index_file(path: &Path) -> Result<Vec<u8>, ReadError> {
     for _ in 0..TRIES_MAX {
         if let Some(bytes) = read_settled(path)? {
