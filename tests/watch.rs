@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -366,4 +367,73 @@ fn a_fifo_in_the_place_of_the_file_does_not_stop_the_watch() {
     until(&follower, |seen| matches!(&seen.look, Look::Failed(error) if error.to_string().contains("fifo")));
     write_rename(&path, "{2}");
     until_in_force(&follower, "{2}");
+}
+
+/// Runs one story once more inside a user namespace of its own, as a line of shell prepares it.
+/// Where the machine gives no such namespace, it says so.
+fn again_in_a_namespace(story: &str, unshare: &[&str], prepare: &str) {
+    let test = std::env::current_exe().unwrap();
+    let probe = Command::new("unshare").args(unshare).args(["sh", "-c", prepare]).output();
+    if !probe.is_ok_and(|it| it.status.success()) {
+        println!("skipped: this machine gives no user namespace to {story}");
+        return;
+    }
+    let output = Command::new("unshare")
+        .args(unshare)
+        .args(["sh", "-c", &format!("{prepare} && exec \"$0\" \"$@\"")])
+        .arg(test)
+        .args(["--exact", story, "--nocapture"])
+        .env(INSIDE, story)
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Set for a story that runs inside its namespace.
+const INSIDE: &str = "HALLMARK_STORY_INSIDE";
+
+fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+#[test]
+fn on_a_machine_without_inotify_left_the_file_is_polled_and_that_is_said() {
+    if !is_inside() {
+        let story = "watch::on_a_machine_without_inotify_left_the_file_is_polled_and_that_is_said";
+        again_in_a_namespace(story, &["-Ur"], "echo 0 > /proc/sys/user/max_inotify_instances");
+        return;
+    }
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow_with(&path, WatchOptions::default());
+    let Tracking::Polling { why } = &follower.latest().tracking else { panic!("{:?}", follower.latest()) };
+    assert!(why.contains("raise fs.inotify.max_user_instances"), "{why}");
+    write_rename(&path, "{2}");
+    until_in_force(&follower, "{2}");
+}
+
+#[test]
+fn a_file_without_permission_is_refused_and_taken_once_it_may_be_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    // Root may read everything: without its power over files, it is a user as any other.
+    if nix::unistd::geteuid().is_root() && !is_inside() {
+        let story = "watch::a_file_without_permission_is_refused_and_taken_once_it_may_be_read";
+        again_in_a_namespace(story, &["-U"], "true");
+        return;
+    }
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow(&path);
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o000);
+    let seen = until(&follower, |seen| matches!(&seen.look, Look::Failed(_)));
+    let Look::Failed(error) = &seen.look else { unreachable!() };
+    assert!(error.to_string().contains("no permission: let this user read the file"), "{error}");
+    assert_eq!(in_force(&seen), Some("{1}"));
+    mode(0o600);
+    until_in_force(&follower, "{1}");
 }

@@ -144,11 +144,11 @@ impl<T: Send + Sync + 'static, R: Send + Sync + 'static> Watch<T, R> {
     }
 
     fn interval(&self) -> Duration {
-        match self.alarm.tracking() {
-            _ if self.again => self.options.patience,
+        let usual = match self.alarm.tracking() {
             Tracking::Events => self.options.look_every,
             Tracking::Polling { .. } | Tracking::Fetching { .. } => self.options.poll_every,
-        }
+        };
+        if self.again { usual.min(self.options.patience) } else { usual }
     }
 
     fn look(&mut self) {
@@ -170,5 +170,81 @@ impl<T: Send + Sync + 'static, R: Send + Sync + 'static> Watch<T, R> {
             Err(error) => self.desk.fail(error.into()),
         }
         self.desk.board.end(ticket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
+    use super::{alarm::Handler, *};
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    fn text(bytes: &[u8]) -> (Option<String>, ()) {
+        (Some(String::from_utf8_lossy(bytes).into_owned()), ())
+    }
+
+    fn follow(make: MakeWatcher, path: &Path, options: WatchOptions) -> Follower<String, ()> {
+        let clock = Arc::new(base::time::HandClock::default());
+        watch_with(make, path, options, clock, Box::new(text), Box::new(|_| {})).unwrap()
+    }
+
+    fn none_left(_: Handler) -> notify::Result<Box<dyn notify::Watcher + Send>> {
+        Err(notify::Error::new(notify::ErrorKind::MaxFilesWatch))
+    }
+
+    #[test]
+    fn where_no_watch_is_left_the_file_is_polled_and_that_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.json");
+        fs::write(&path, "1").unwrap();
+        let poll_every = Duration::from_millis(20);
+        let follower = follow(none_left, &path, WatchOptions { poll_every, ..WatchOptions::default() });
+        let Tracking::Polling { why } = &follower.latest().tracking else { panic!() };
+        assert!(why.contains("raise fs.inotify.max_user_watches"), "{why}");
+        for round in 2..=20 {
+            let text = round.to_string();
+            fs::write(&path, &text).unwrap();
+            let seen = |it: &crate::follow::Snapshot<String, ()>| *it.good.as_ref().unwrap().value == text;
+            assert!(follower.wait_until(PATIENCE, seen).is_some(), "round {round}");
+        }
+    }
+
+    #[test]
+    fn once_watches_are_to_be_had_again_polling_ends() {
+        static LEFT: AtomicBool = AtomicBool::new(false);
+        let make =
+            |handler| if LEFT.load(Ordering::SeqCst) { alarm::inotify(handler) } else { none_left(handler) };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.json");
+        fs::write(&path, "1").unwrap();
+        let options = WatchOptions {
+            poll_every: Duration::from_millis(20),
+            retry_events_after: Duration::from_millis(50),
+            look_every: Duration::from_hours(1),
+            ..WatchOptions::default()
+        };
+        let follower = follow(make, &path, options);
+        assert_ne!(follower.latest().tracking, Tracking::Events);
+        LEFT.store(true, Ordering::SeqCst);
+        assert!(follower.wait_until(PATIENCE, |it| it.tracking == Tracking::Events).is_some());
+        fs::write(&path, "2").unwrap();
+        assert!(follower.wait_until(PATIENCE, |it| *it.good.as_ref().unwrap().value == "2").is_some());
+    }
+
+    #[test]
+    fn a_change_that_no_event_tells_of_is_found_by_the_slow_look() {
+        let deaf: MakeWatcher = |_| Ok(Box::new(notify::NullWatcher));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("index.json");
+        fs::write(&path, "1").unwrap();
+        let look_every = Duration::from_millis(20);
+        let follower = follow(deaf, &path, WatchOptions { look_every, ..WatchOptions::default() });
+        fs::write(&path, "2").unwrap();
+        assert!(follower.wait_until(PATIENCE, |it| *it.good.as_ref().unwrap().value == "2").is_some());
     }
 }

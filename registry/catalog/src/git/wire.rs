@@ -259,3 +259,49 @@ impl Line {
 fn is_tick(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(url: &str) -> Wire {
+        Wire::open(&Url::parse(url).unwrap(), &GitLimits::default(), || false).unwrap().unwrap()
+    }
+
+    fn ask(wire: &Wire, request: &str) -> (TcpStream, String) {
+        let mut stream = TcpStream::connect(wire.local).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        (stream, String::from_utf8_lossy(&answer).into_owned())
+    }
+
+    #[test]
+    fn a_tunnel_carries_both_ways_and_leads_to_its_server_only() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let wire = wire(&format!("https://{address}/r"));
+        assert_eq!(wire.url(), format!("https://{address}/r"));
+        assert_eq!(wire.proxy().unwrap(), format!("http://{}", wire.local));
+
+        let (mut near, answer) =
+            ask(&wire, &format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n\r\n"));
+        assert_eq!(answer, "HTTP/1.1 200");
+        let (mut far, _) = server.accept().unwrap();
+        far.write_all(b"from the server").unwrap();
+        drop(far);
+        let mut rest = String::new();
+        near.read_to_string(&mut rest).unwrap();
+        assert!(rest.ends_with("\r\n\r\nfrom the server"), "{rest}");
+        assert!(wire.verdict().is_none());
+
+        let (_, answer) = ask(&wire, "CONNECT elsewhere.example:443 HTTP/1.1\r\n\r\n");
+        assert_eq!(answer, "HTTP/1.1 403");
+        drop(near);
+        let shared = Arc::clone(&wire.line);
+        drop(wire);
+        let verdict = shared.verdict.lock().unwrap().take();
+        let Some(GitError::Connect { source, .. }) = verdict else { panic!("{verdict:?}") };
+        assert!(source.to_string().contains("redirects to elsewhere.example:443"), "{source}");
+    }
+}
