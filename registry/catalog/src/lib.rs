@@ -9,9 +9,13 @@ pub mod diff;
 pub mod document;
 pub mod entry;
 pub mod flaw;
+pub mod follow;
+pub mod git;
 pub mod index;
+pub mod location;
 pub mod rules;
 pub mod schema;
+pub mod watch;
 
 pub use check::{Checked, check, check_typed, validate};
 pub use diff::{Changes, diff};

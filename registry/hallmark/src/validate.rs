@@ -6,7 +6,7 @@ mod text;
 use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
-use catalog::{Contract, Report};
+use catalog::{Contract, Report, watch::read_index_file};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -53,7 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Some(path) => foreign_contract(path)?,
         None => Contract::ours(),
     };
-    let bytes = fs::read(&arguments.index).with_context(|| format!("read {}", arguments.index.display()))?;
+    let bytes = read_index_file(&arguments.index)?;
     let report = catalog::validate(&bytes, &contract);
     let name = arguments.index.display().to_string();
     let holds = report.holds(arguments.strict);
