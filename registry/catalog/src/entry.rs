@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base::{CommitId, ModelId, Sha256};
 use semver::Version;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 pub use text::{Commit, NonEmpty, Tag, Tags, Timestamp, Uri};
 
@@ -188,6 +188,26 @@ impl From<SizeBytes> for u64 {
     }
 }
 
+/// A whole number of any size, as a seed may be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Number", into = "Number")]
+pub struct Integer(Number);
+
+impl TryFrom<Number> for Integer {
+    type Error = &'static str;
+
+    fn try_from(number: Number) -> Result<Self, Self::Error> {
+        let whole = number.as_f64().is_some_and(|it| it.fract() == 0.0);
+        if whole { Ok(Self(number)) } else { Err("this is no whole number") }
+    }
+}
+
+impl From<Integer> for Number {
+    fn from(integer: Integer) -> Self {
+        integer.0
+    }
+}
+
 /// The form a model is aligned with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Geometry {
@@ -310,7 +330,7 @@ pub struct Metrics {
 pub struct Reproducibility {
     /// The random seed.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    pub seed: Option<i64>,
+    pub seed: Option<Integer>,
     /// The software, or a digest of it.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,

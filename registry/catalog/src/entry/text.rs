@@ -48,9 +48,9 @@ checked_text!(
     "an empty text says nothing"
 );
 checked_text!(
-    /// A URI as RFC 3986 writes it.
+    /// A URI as RFC 3986 writes it, with something after its scheme.
     Uri,
-    |it| fluent_uri::Uri::parse(it).is_ok(),
+    |it| fluent_uri::Uri::parse(it).is_ok() && it.split_once(':').is_some_and(|(_, rest)| !rest.is_empty()),
     "this is no URI"
 );
 checked_text!(
