@@ -91,7 +91,7 @@ impl Scene {
     }
 
     fn options(&self) -> GitOptions {
-        GitOptions { every: Duration::from_secs(3600), ..GitOptions::in_folder(self.state()) }
+        GitOptions { every: Duration::from_hours(1), ..GitOptions::in_folder(self.state()) }
     }
 
     /// Follows the repository in its folder.
@@ -587,12 +587,13 @@ struct SshServer {
 
 impl SshServer {
     /// Returns `None`, and says so, where there is no `sshd`.
+    #[expect(clippy::print_stderr, reason = "a skipped story says so")]
     fn start(folder: &Path) -> Option<Self> {
         let sshd = ["/usr/sbin/sshd", "/run/current-system/sw/bin/sshd"]
             .into_iter()
             .find(|it| Path::new(it).exists());
         let Some(sshd) = sshd else {
-            println!("skipped: there is no sshd on this machine (Debian: openssh-server)");
+            eprintln!("skipped: there is no sshd on this machine (Debian: openssh-server)");
             return None;
         };
         let keys = folder.join("keys");
@@ -622,9 +623,10 @@ impl SshServer {
             for socket in listener.incoming() {
                 let socket = std::os::fd::OwnedFd::from(socket.unwrap());
                 let log = fs::File::options().create(true).append(true).open(keys.join("log")).unwrap();
-                let mut served = Command::new(sshd);
-                served.arg("-i").arg("-e").arg("-f").arg(keys.join("config"));
-                served.stdin(socket.try_clone().unwrap()).stdout(socket).stderr(log).spawn().unwrap();
+                let mut session = Command::new(sshd);
+                session.arg("-i").arg("-e").arg("-f").arg(keys.join("config"));
+                session.stdin(socket.try_clone().unwrap()).stdout(socket).stderr(log);
+                std::thread::spawn(move || session.status().unwrap());
             }
         });
         Some(server)
@@ -715,7 +717,7 @@ fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
         "-keyout",
     ]);
     let Ok(made) = openssl.arg(&key).arg("-out").arg(&certificate).output() else {
-        println!("skipped: there is no openssl on this machine to make a certificate with");
+        eprintln!("skipped: there is no openssl on this machine to make a certificate with");
         return;
     };
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
