@@ -91,7 +91,7 @@ impl Scene {
     }
 
     fn options(&self) -> GitOptions {
-        GitOptions { every: Duration::from_secs(3600), ..GitOptions::in_folder(self.state()) }
+        GitOptions { every: Duration::from_hours(1), ..GitOptions::in_folder(self.state()) }
     }
 
     /// Follows the repository in its folder.
@@ -587,12 +587,13 @@ struct SshServer {
 
 impl SshServer {
     /// Returns `None`, and says so, where there is no `sshd`.
+    #[expect(clippy::print_stderr, reason = "a skipped story says so")]
     fn start(folder: &Path) -> Option<Self> {
         let sshd = ["/usr/sbin/sshd", "/run/current-system/sw/bin/sshd"]
             .into_iter()
             .find(|it| Path::new(it).exists());
         let Some(sshd) = sshd else {
-            println!("skipped: there is no sshd on this machine (Debian: openssh-server)");
+            eprintln!("skipped: there is no sshd on this machine (Debian: openssh-server)");
             return None;
         };
         let keys = folder.join("keys");
@@ -622,9 +623,10 @@ impl SshServer {
             for socket in listener.incoming() {
                 let socket = std::os::fd::OwnedFd::from(socket.unwrap());
                 let log = fs::File::options().create(true).append(true).open(keys.join("log")).unwrap();
-                let mut served = Command::new(sshd);
-                served.arg("-i").arg("-e").arg("-f").arg(keys.join("config"));
-                served.stdin(socket.try_clone().unwrap()).stdout(socket).stderr(log).spawn().unwrap();
+                let mut session = Command::new(sshd);
+                session.arg("-i").arg("-e").arg("-f").arg(keys.join("config"));
+                session.stdin(socket.try_clone().unwrap()).stdout(socket).stderr(log);
+                std::thread::spawn(move || session.status().unwrap());
             }
         });
         Some(server)
@@ -678,4 +680,93 @@ fn over_ssh_a_key_opens_the_repository_and_only_a_known_host_is_trusted() {
     assert_in_force(&seen, "{1}", first);
     let second = scene.push("{2}");
     assert_in_force(&look(&follower), "{2}", second);
+}
+
+/// Set for the story that runs once more with the forge's authority trusted, to the forge's port.
+const TLS_PLACE: &str = "HALLMARK_STORY_TLS_PLACE";
+
+#[test]
+fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
+    let scene = Scene::new();
+    if let Ok(place) = std::env::var(TLS_PLACE) {
+        let seen = look(&follow(&place, scene.options()));
+        assert_eq!(seen.good.as_ref().map(|it| it.value.as_str()), Some("{1}"), "{:?}", seen.look);
+        return;
+    }
+    scene.push("{1}");
+    let (certificate, key) = (scene.folder.path().join("cert.pem"), scene.folder.path().join("key.pem"));
+    let mut openssl = Command::new("openssl");
+    openssl.args([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]);
+    openssl.args([
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-keyout",
+    ]);
+    let Ok(made) = openssl.arg(&key).arg("-out").arg(&certificate).output() else {
+        eprintln!("skipped: there is no openssl on this machine to make a certificate with");
+        return;
+    };
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let server = Server::start(scene.folder.path(), None);
+    let port = server.encrypt(&certificate, &key);
+    let place = format!("git+https://localhost:{port}/models.git");
+
+    let seen = look(&follow(&place, scene.options()));
+    let text = failure(&seen).to_string();
+    assert!(text.contains("its certificate is refused"), "{text}");
+
+    let story = "git_source::over_https_a_certificate_is_judged_by_the_authorities_of_the_system";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", story, "--nocapture"])
+        .env(TLS_PLACE, place)
+        .env("SSL_CERT_FILE", certificate)
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+impl Server {
+    /// Puts encryption in front of this server, and returns the port.
+    fn encrypt(&self, certificate: &Path, key: &Path) -> u16 {
+        use tokio_rustls::rustls::{
+            ServerConfig,
+            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+        };
+        let certificates = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
+        let key = PrivateKeyDer::from_pem_file(key).unwrap();
+        let config =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let runtime = self.runtime.as_ref().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let (port, plain) = (listener.local_addr().unwrap().port(), self.address);
+        runtime.spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    // A client that does not like the certificate hangs up; that is one of the stories.
+                    let Ok(mut near) = acceptor.accept(socket).await else { return };
+                    let mut far = tokio::net::TcpStream::connect(plain).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        });
+        port
+    }
 }

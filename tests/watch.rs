@@ -32,7 +32,7 @@ fn braces(bytes: &[u8]) -> (Option<String>, String) {
 
 /// A long look is put out of reach, so that only what the kernel tells can explain what a story sees.
 fn only_events() -> WatchOptions {
-    WatchOptions { look_every: Duration::from_secs(3600), ..WatchOptions::default() }
+    WatchOptions { look_every: Duration::from_hours(1), ..WatchOptions::default() }
 }
 
 fn follow(path: &Path) -> Follower<String, String> {
@@ -189,9 +189,11 @@ fn a_folder_that_vanishes_and_comes_back_is_picked_up_again() {
     // Moved away and back again, it is the same folder; watches that moved along must not be trusted.
     fs::rename(root.join("etc"), root.join("away")).unwrap();
     fs::rename(root.join("away"), root.join("etc")).unwrap();
-    follower.reload_now(PATIENCE).unwrap();
-    write_rename(&path, "{last}");
-    until_in_force(&follower, "{last}");
+    // The move itself may lead to a look that comes late enough to see the first of these; not so the others.
+    for text in ["{last but two}", "{last but one}", "{last}"] {
+        fs::write(&path, text).unwrap();
+        until_in_force(&follower, text);
+    }
 }
 
 #[test]
@@ -228,10 +230,11 @@ fn a_flood_of_writes_reloads_now_and_then_and_ends_with_the_last_one() {
     let (_keep, root) = folder();
     let path = root.join("index.json");
     fs::write(&path, "{start}").unwrap();
-    let follower = follow(&path);
+    // So long a quiet never comes: only the bound on the waiting can lead to a look.
+    let follower = follow_with(&path, WatchOptions { quiet: Duration::from_mins(1), ..only_events() });
     let stop = Arc::new(AtomicBool::new(false));
     let writes = Arc::new(AtomicUsize::new(0));
-    let writer = std::thread::spawn({
+    let flood = std::thread::spawn({
         let (stop, writes, path) = (Arc::clone(&stop), Arc::clone(&writes), path.clone());
         move || {
             while !stop.load(Ordering::SeqCst) {
@@ -243,7 +246,7 @@ fn a_flood_of_writes_reloads_now_and_then_and_ends_with_the_last_one() {
     // Without an upper bound on the waiting, nothing would ever be seen while the flood goes on.
     let seen = until(&follower, |seen| seen.reloads >= 3);
     stop.store(true, Ordering::SeqCst);
-    writer.join().unwrap();
+    flood.join().unwrap();
     let writes = writes.load(Ordering::SeqCst);
     assert!(seen.reloads < writes as u64 / 2, "{} reloads for {writes} writes", seen.reloads);
     until_in_force(&follower, &format!("{{flood {}}}", writes - 1));
@@ -321,15 +324,15 @@ fn a_listener_hears_each_change_once() {
     let (_keep, root) = folder();
     let path = root.join("index.json");
     fs::write(&path, "{1}").unwrap();
-    let (heard, hears) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
     let tell =
-        move |seen: &Arc<Seen>| heard.send((seen.sequence, in_force(seen).map(str::to_owned))).unwrap();
+        move |seen: &Arc<Seen>| sender.send((seen.sequence, in_force(seen).map(str::to_owned))).unwrap();
     let clock = Arc::new(base::SystemClock);
     let follower = watch(&path, only_events(), clock, Box::new(braces), Box::new(tell)).unwrap();
     write_rename(&path, "{2}");
     until_in_force(&follower, "{2}");
     follower.stop();
-    let heard: Vec<_> = hears.iter().collect();
+    let heard: Vec<_> = receiver.iter().collect();
     assert_eq!(heard, [(1, Some("{1}".to_owned())), (2, Some("{2}".to_owned()))]);
 }
 
@@ -371,11 +374,12 @@ fn a_fifo_in_the_place_of_the_file_does_not_stop_the_watch() {
 
 /// Runs one story once more inside a user namespace of its own, as a line of shell prepares it.
 /// Where the machine gives no such namespace, it says so.
+#[expect(clippy::print_stderr, reason = "a skipped story says so")]
 fn again_in_a_namespace(story: &str, unshare: &[&str], prepare: &str) {
     let test = std::env::current_exe().unwrap();
     let probe = Command::new("unshare").args(unshare).args(["sh", "-c", prepare]).output();
     if !probe.is_ok_and(|it| it.status.success()) {
-        println!("skipped: this machine gives no user namespace to {story}");
+        eprintln!("skipped: this machine gives no user namespace to {story}");
         return;
     }
     let output = Command::new("unshare")

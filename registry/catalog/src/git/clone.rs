@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use base::{CommitId, UnixSeconds};
 use git2::{
-    AutotagOption, Commit, Direction, ErrorClass, ErrorCode, FetchOptions, ObjectType, Oid, ProxyOptions,
-    RemoteConnection, Repository,
+    AutotagOption, Commit, Direction, ErrorClass, ErrorCode, FetchOptions, ObjectType, Oid, RemoteConnection,
+    Repository,
 };
 
 use super::{GitError, GitLimits, login::Guard, wire::Wire};
@@ -83,14 +83,14 @@ impl Clone {
         let url = wire.map_or_else(|| place.url().to_string(), Wire::url);
         let mut remote = self.repository.remote_anonymous(&url)?;
         let explain = |error| explain(place, guard, wire, error);
-        let connected = remote.connect_auth(Direction::Fetch, Some(guard.callbacks()), Some(proxy(wire)));
+        let connected = remote.connect_auth(Direction::Fetch, Some(guard.callbacks()), None);
         let mut connection = connected.map_err(explain)?;
         let branch = choose_branch(place, &connection)?;
         let newest = find_branch(place, &branch, &connection)?;
         if self.repository.find_commit(newest).is_err() {
             let fresh = self.repository.refname_to_id(TIP).is_err();
             let alone = fresh && in_force.is_none_or(|it| oid(it) == newest) && wire.is_some();
-            let brought = bring(&mut connection, &branch, alone, guard, wire, limits);
+            let brought = bring(&mut connection, &branch, alone, guard, limits);
             brought.map_err(|error| error.map_or_else(|| flood(place, limits), explain))?;
             drop(connection);
             return self.tip(branch, self.repository.refname_to_id(TIP)?);
@@ -159,7 +159,6 @@ fn bring(
     branch: &str,
     alone: bool,
     guard: &Guard,
-    wire: Option<&Wire>,
     limits: &GitLimits,
 ) -> Result<(), Option<git2::Error>> {
     let flood = std::cell::Cell::new(false);
@@ -169,7 +168,7 @@ fn bring(
         !flood.get()
     });
     let mut options = FetchOptions::new();
-    options.remote_callbacks(callbacks).proxy_options(proxy(wire));
+    options.remote_callbacks(callbacks);
     options.download_tags(AutotagOption::None).update_fetchhead(false).depth(i32::from(alone));
     let refspec = format!("+refs/heads/{branch}:{TIP}");
     let fetched = connection.remote().fetch(&[refspec], Some(&mut options), None);
@@ -183,11 +182,6 @@ fn explain(place: &GitLocation, guard: &Guard, wire: Option<&Wire>, error: git2:
     }
     let url = place.url().to_string();
     match (error.class(), error.code()) {
-        (_, ErrorCode::Certificate) => {
-            let remedy = "its certificate is not signed by an authority that this system knows, or is for another \
-                 host: install the authority's certificate";
-            GitError::Untrusted { url, remedy: remedy.to_owned() }.into()
-        }
         (_, ErrorCode::Auth) => {
             let remedy = "the server refuses the credentials: put valid ones in their file";
             GitError::Denied { url, remedy: remedy.to_owned() }.into()
@@ -244,14 +238,6 @@ fn find_branch(
         format!("it has {}; correct the branch after #, or bring it back", others.join(", "))
     };
     Err(GitError::NoBranch { branch: branch.to_owned(), url: place.url().to_string(), remedy }.into())
-}
-
-fn proxy(wire: Option<&Wire>) -> ProxyOptions<'static> {
-    let mut options = ProxyOptions::new();
-    if let Some(url) = wire.and_then(Wire::proxy) {
-        options.url(&url);
-    }
-    options
 }
 
 fn oid(commit: CommitId) -> Oid {

@@ -2,8 +2,10 @@
 //!
 //! libgit2 waits for a silent server for ever; its own limits are global C variables. So it talks to a relay on the
 //! loopback interface, and the relay talks to the server: it connects within a time, ends a silence, a fetch that
-//! takes too long, and everything at once when the daemon stops. Encryption and the checks of keys stay end to end:
-//! the relay sees what any router sees. It leads to one server only, also when that one redirects elsewhere.
+//! takes too long, and everything at once when the daemon stops. It leads to one server only, also when that one
+//! redirects elsewhere. ssh passes through as it is, so the check of the host key stays end to end. For https, the
+//! relay itself encrypts and checks the certificate: see `http`. (To be a proxy for libgit2's own encryption is no
+//! way: when a certificate is refused behind a proxy, libgit2 1.9 uses memory that it has freed.)
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -20,11 +22,10 @@ use url::Url;
 
 use super::{GitError, GitLimits};
 
+mod http;
+
 /// How often a waiting relay looks whether it should end.
 const TICK: Duration = Duration::from_millis(100);
-
-/// The longest head of a `CONNECT` request.
-const HEAD_BYTES_MAX: usize = 16 << 10;
 
 /// How many connections one fetch may open.
 const CONNECTIONS_MAX: usize = 256;
@@ -41,9 +42,13 @@ struct Line {
     shown: String,
     host: String,
     port: u16,
-    tunnel: bool,
+    host_header: String,
+    web: bool,
+    encrypted: bool,
     limits: GitLimits,
     began: Instant,
+    /// When a byte came last, counted from `began`.
+    heard_ms: AtomicU64,
     closed: AtomicBool,
     stop: Box<dyn Fn() -> bool + Send + Sync>,
     /// The first reason why the relay broke a connection.
@@ -64,9 +69,12 @@ impl Wire {
             shown: url.to_string(),
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
             port: url.port().or(default_port).unwrap_or_default(),
-            tunnel: url.scheme() == "https",
+            host_header: url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")),
+            web: url.scheme() != "ssh",
+            encrypted: url.scheme() == "https",
             limits: limits.clone(),
             began: Instant::now(),
+            heard_ms: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             stop: Box::new(stop),
             verdict: Mutex::new(None),
@@ -79,20 +87,16 @@ impl Wire {
         Ok(Some(Self { line, local, url: url.clone(), thread: Some(thread) }))
     }
 
-    /// Returns the URL for libgit2. Through a tunnel it is the true one, since certificates name hosts.
+    /// Returns the URL for libgit2, which leads to the relay.
     pub(super) fn url(&self) -> String {
         let mut url = self.url.clone();
-        if !self.line.tunnel {
-            // Both can only fail on URLs without a host, and there is no wire for those.
-            let _ = url.set_ip_host(self.local.ip());
-            let _ = url.set_port(Some(self.local.port()));
+        // These can only fail on URLs without a host, and there is no wire for those.
+        let _ = url.set_ip_host(self.local.ip());
+        let _ = url.set_port(Some(self.local.port()));
+        if self.line.encrypted {
+            let _ = url.set_scheme("http");
         }
         url.into()
-    }
-
-    /// Returns the proxy for libgit2, if this wire is one.
-    pub(super) fn proxy(&self) -> Option<String> {
-        self.line.tunnel.then(|| format!("http://{}", self.local))
     }
 
     /// Returns why the relay broke off, if it did.
@@ -131,56 +135,25 @@ fn accept(line: &Arc<Line>, listener: &TcpListener) {
 
 impl Line {
     fn relay(&self, near: &TcpStream) {
-        let far = match self.connect(near) {
-            Ok(far) => far,
-            Err(error) => return self.break_off(Some(error), &[near]),
-        };
-        let heard_ms = AtomicU64::new(self.now_ms());
-        std::thread::scope(|scope| {
-            scope.spawn(|| self.pump(near, &far, &heard_ms));
-            self.pump(&far, near, &heard_ms);
-        });
+        self.heard();
+        let passed = if self.web { http::exchange(self, near) } else { self.pass_through(near) };
+        self.break_off(passed.err(), &[near]);
     }
 
-    fn connect(&self, near: &TcpStream) -> Result<TcpStream, GitError> {
-        let failed = |source| GitError::Connect { url: self.shown.clone(), source };
-        near.set_read_timeout(Some(self.limits.silence_max)).map_err(failed)?;
-        if self.tunnel {
-            self.expect_connect(near).map_err(failed)?;
-        }
-        let far = self.dial().map_err(failed)?;
+    fn pass_through(&self, near: &TcpStream) -> Result<(), GitError> {
+        let far = self.dial().map_err(|source| self.failed(source))?;
         for stream in [near, &far] {
-            stream.set_read_timeout(Some(TICK)).map_err(failed)?;
-            stream.set_write_timeout(Some(self.limits.silence_max)).map_err(failed)?;
-            stream.set_nodelay(true).map_err(failed)?;
+            let set = stream.set_read_timeout(Some(TICK)).and_then(|()| {
+                stream.set_write_timeout(Some(self.limits.silence_max))?;
+                stream.set_nodelay(true)
+            });
+            set.map_err(|source| self.failed(source))?;
         }
-        if self.tunnel {
-            let mut near = near;
-            near.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").map_err(failed)?;
-        }
-        Ok(far)
-    }
-
-    /// Reads a `CONNECT` to the one server that this wire leads to.
-    fn expect_connect(&self, mut near: &TcpStream) -> io::Result<()> {
-        let mut head = Vec::new();
-        let mut byte = [0];
-        while !head.ends_with(b"\r\n\r\n") {
-            if head.len() >= HEAD_BYTES_MAX || near.read(&mut byte)? == 0 {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            head.push(byte[0]);
-        }
-        let head = String::from_utf8_lossy(&head);
-        let target = head.strip_prefix("CONNECT ").and_then(|it| it.split(' ').next()).unwrap_or_default();
-        let (host, port) = target.rsplit_once(':').unwrap_or((target, ""));
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        if host.eq_ignore_ascii_case(&self.host) && port == self.port.to_string() {
-            return Ok(());
-        }
-        near.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")?;
-        let text = format!("the server redirects to {target}: give that address in the location instead");
-        Err(io::Error::other(text))
+        std::thread::scope(|scope| {
+            scope.spawn(|| self.pump(near, &far));
+            self.pump(&far, near);
+        });
+        Ok(())
     }
 
     fn dial(&self) -> io::Result<TcpStream> {
@@ -195,20 +168,17 @@ impl Line {
     }
 
     /// Carries bytes one way until they end, or until a limit is hit.
-    fn pump(&self, from: &TcpStream, to: &TcpStream, heard_ms: &AtomicU64) {
+    fn pump(&self, from: &TcpStream, to: &TcpStream) {
         let (mut source, mut sink) = (from, to);
         let mut buffer = vec![0; 64 << 10];
         loop {
-            if let Err(why) = self.check_limits(heard_ms) {
+            if let Err(why) = self.check_limits() {
                 return self.break_off(Some(why), &[from, to]);
-            }
-            if self.over() {
-                return self.break_off(None, &[from, to]);
             }
             match source.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(length) => {
-                    heard_ms.store(self.now_ms(), Ordering::Relaxed);
+                    self.heard();
                     if sink.write_all(&buffer[..length]).is_err() {
                         return self.break_off(None, &[from, to]);
                     }
@@ -221,11 +191,12 @@ impl Line {
         let _ = to.shutdown(Shutdown::Write);
     }
 
-    fn check_limits(&self, heard_ms: &AtomicU64) -> Result<(), GitError> {
+    fn check_limits(&self) -> Result<(), GitError> {
         let url = self.shown.clone();
-        let silence = Duration::from_millis(self.now_ms().saturating_sub(heard_ms.load(Ordering::Relaxed)));
+        let silence =
+            Duration::from_millis(self.now_ms().saturating_sub(self.heard_ms.load(Ordering::Relaxed)));
         let limit = match () {
-            () if (self.stop)() => return Err(GitError::Stopped { url }),
+            () if (self.stop)() || self.over() => return Err(GitError::Stopped { url }),
             () if silence > self.limits.silence_max => {
                 format!("it was silent for {:?}", self.limits.silence_max)
             }
@@ -247,6 +218,25 @@ impl Line {
         }
     }
 
+    fn heard(&self) {
+        self.heard_ms.store(self.now_ms(), Ordering::Relaxed);
+    }
+
+    fn failed(&self, source: io::Error) -> GitError {
+        GitError::Connect { url: self.shown.clone(), source }
+    }
+
+    /// Tells a certificate that is refused from a connection that breaks.
+    fn distrust(&self, error: io::Error) -> GitError {
+        let cause = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
+        let Some(rustls::Error::InvalidCertificate(why)) = cause else { return self.failed(error) };
+        let remedy = format!(
+            "its certificate is refused ({why}): correct the server's certificate, or install its authority's in this \
+             system"
+        );
+        GitError::Untrusted { url: self.shown.clone(), remedy }
+    }
+
     fn over(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
     }
@@ -264,44 +254,44 @@ fn is_tick(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    fn wire(url: &str) -> Wire {
-        Wire::open(&Url::parse(url).unwrap(), &GitLimits::default(), || false).unwrap().unwrap()
-    }
-
-    fn ask(wire: &Wire, request: &str) -> (TcpStream, String) {
-        let mut stream = TcpStream::connect(wire.local).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).unwrap();
-        (stream, String::from_utf8_lossy(&answer).into_owned())
-    }
-
     #[test]
-    fn a_tunnel_carries_both_ways_and_leads_to_its_server_only() {
+    fn an_exchange_goes_to_its_server_under_its_name_and_a_redirect_leads_nowhere() {
         let server = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = server.local_addr().unwrap();
-        let wire = wire(&format!("https://{address}/r"));
-        assert_eq!(wire.url(), format!("https://{address}/r"));
-        assert_eq!(wire.proxy().unwrap(), format!("http://{}", wire.local));
-
-        let (mut near, answer) =
-            ask(&wire, &format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n\r\n"));
-        assert_eq!(answer, "HTTP/1.1 200");
-        let (mut far, _) = server.accept().unwrap();
-        far.write_all(b"from the server").unwrap();
-        drop(far);
-        let mut rest = String::new();
-        near.read_to_string(&mut rest).unwrap();
-        assert!(rest.ends_with("\r\n\r\nfrom the server"), "{rest}");
+        let url = Url::parse(&format!("http://localhost:{}/r", address.port())).unwrap();
+        let wire = Wire::open(&url, &GitLimits::default(), || false).unwrap().unwrap();
+        assert_eq!(wire.url(), format!("http://{}/r", wire.local));
+        let ask = |answer: &str| {
+            let mut near = TcpStream::connect(wire.local).unwrap();
+            near.write_all(b"POST /r HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 4\r\n\r\nbo").unwrap();
+            near.write_all(b"dy").unwrap();
+            let (mut far, _) = server.accept().unwrap();
+            let mut request = vec![0; 256];
+            let mut length = 0;
+            while !request[..length].ends_with(b"body") {
+                length += far.read(&mut request[length..]).unwrap();
+            }
+            far.write_all(answer.as_bytes()).unwrap();
+            drop(far);
+            let mut given = String::new();
+            near.read_to_string(&mut given).unwrap();
+            (String::from_utf8_lossy(&request[..length]).into_owned(), given)
+        };
+        let (request, given) = ask("HTTP/1.1 200 OK\r\n\r\nyes");
+        let host = format!(
+            "Host: localhost:{}\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbody",
+            address.port()
+        );
+        assert_eq!(request, format!("POST /r HTTP/1.1\r\n{host}"));
+        assert_eq!(given, "HTTP/1.1 200 OK\r\n\r\nyes");
         assert!(wire.verdict().is_none());
 
-        let (_, answer) = ask(&wire, "CONNECT elsewhere.example:443 HTTP/1.1\r\n\r\n");
-        assert_eq!(answer, "HTTP/1.1 403");
-        drop(near);
-        let shared = Arc::clone(&wire.line);
-        drop(wire);
-        let verdict = shared.verdict.lock().unwrap().take();
-        let Some(GitError::Connect { source, .. }) = verdict else { panic!("{verdict:?}") };
-        assert!(source.to_string().contains("redirects to elsewhere.example:443"), "{source}");
+        let (_, given) = ask("HTTP/1.1 302 Found\r\nLocation: http://elsewhere.example/r?token=x\r\n\r\n");
+        assert_eq!(given, "");
+        let Some(GitError::Connect { source, .. }) = wire.verdict() else { panic!() };
+        assert_eq!(
+            source.to_string(),
+            "the server redirects to http://elsewhere.example/r: give that address in the location instead"
+        );
     }
 }
