@@ -11,9 +11,8 @@ use crate::out;
 const EXCERPT_BYTES_MAX: usize = 160;
 
 pub(super) fn render(name: &str, bytes: &[u8], report: &Report, strict: bool) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    // Spans count bytes of the file; where it is no UTF-8, the text is another one and has none of them.
-    let text = (text.len() == bytes.len()).then_some(&*text);
+    // Spans count bytes of the file; where it is no UTF-8, there are no lines to show.
+    let text = if report.flaws.is_empty() { None } else { std::str::from_utf8(bytes).ok() };
     let renderer = if out::in_colour() { Renderer::styled() } else { Renderer::plain() };
     let mut page = String::new();
     for flaw in &report.flaws {
