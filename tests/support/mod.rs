@@ -1,1 +1,4 @@
 //! What the stories share.
+
+pub(crate) mod hub;
+pub(crate) mod pull;

@@ -37,7 +37,7 @@ use crate::{
 
 /// How far the cursor may lag before it reads back from the file instead of being waited for.
 const LAG_BYTES_MAX: u64 = 16 << 20;
-/// How much is written between two looks at the free space.
+/// The most that is written between two looks at the free space.
 const ROOM_BYTES: u64 = 64 << 20;
 const SYNC_TIME_MAX: Duration = Duration::from_secs(1);
 const QUEUE_MAX: usize = 64;
@@ -240,7 +240,7 @@ impl Writer {
                 // A kick that finds the keeper busy is not needed: it looks again by itself.
                 let _ = self.kick.try_send(());
             }
-            if since_look >= ROOM_BYTES {
+            if since_look >= ROOM_BYTES.min(self.desk.sync_bytes) {
                 since_look = 0;
                 self.look_for_room()?;
             }
