@@ -63,7 +63,8 @@ async fn a_mirror_with_wrong_bytes_is_caught_and_the_hub_gives_the_right_ones() 
     mirror.play(Rule::times(1, Fault::Flip(6)).after(1));
     let mut want = want(&hub, &bytes);
     want.sources.insert(0, Source::Mirror(mirror.url().clone()));
-    let verified = Host::of(&hub).obtain(&want).await.unwrap();
+    let host = Host::of(&hub);
+    let verified = host.obtain(&want).await.unwrap();
     assert_eq!(std::fs::read(verified.path()).unwrap(), bytes);
 }
 

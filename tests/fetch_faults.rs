@@ -371,8 +371,8 @@ async fn a_place_that_always_refuses_its_own_signed_addresses_is_given_up() {
 async fn one_flipped_byte_is_refused_with_both_digests() {
     let (hub, bytes) = hub_with(SHORT).await;
     hub.play(Rule::always(Fault::Flip(99)).on("GET"));
-    let want = want(&hub, &bytes);
-    let refused = Host::of(&hub).fetch(&want).await.unwrap().verify(&want).unwrap_err();
+    let (host, want) = (Host::of(&hub), want(&hub, &bytes));
+    let refused = host.fetch(&want).await.unwrap().verify(&want).unwrap_err();
     let text = refused.to_string();
     assert!(text.contains("Model checksum verification failed"), "{text}");
     assert!(text.contains(&want.digest.to_string()) && text.contains(&refused.found.to_string()), "{text}");

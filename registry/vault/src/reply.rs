@@ -89,7 +89,8 @@ pub(crate) fn announcement(headers: &HeaderMap, is_redirect: bool) -> Announceme
     let etag = text(headers, "x-linked-etag").or(own_etag);
     Announcement {
         commit: text(headers, "x-repo-commit").and_then(|it| CommitId::parse(it).ok()),
-        size_bytes: linked_size.or(own(content_length(headers))),
+        // A length of 0 is what some servers say to HEAD when they do not know.
+        size_bytes: linked_size.or(own(content_length(headers).filter(|it| *it > 0))),
         // A small file's etag is a git blob id of 40 digits: it announces nothing that can be compared.
         digest: etag.and_then(|it| Sha256::parse(it.trim_start_matches("W/").trim_matches('"')).ok()),
         xet: headers.contains_key("x-xet-hash"),

@@ -100,6 +100,9 @@ impl Reply {
         }
         if method != Method::HEAD {
             *answer.body_mut() = spoilt(body, faults);
+        } else if !answer.headers().contains_key(header::CONTENT_LENGTH) {
+            // A body of unknown length, or the server would announce 0.
+            *answer.body_mut() = Body::from_stream(stream::empty::<Result<Bytes, std::io::Error>>());
         }
         answer
     }

@@ -35,6 +35,8 @@ use crate::{
     want::Want,
 };
 
+/// How often one source may make a download start over.
+const RESTARTS_MAX: u32 = 4;
 const LOCK_LOOK: Duration = Duration::from_millis(200);
 
 /// Fetches files. One for the whole process: its bounds hold over all downloads together.
@@ -260,7 +262,7 @@ impl Downloader {
                     in_one_piece |= unranged;
                     restarts += 1;
                     slot = self.start_over(slot, want, progress.as_ref()).await?;
-                    if restarts <= self.settings.tries_max {
+                    if restarts <= RESTARTS_MAX {
                         continue;
                     }
                     SourceError::Unsteady { url }
