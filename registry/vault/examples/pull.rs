@@ -22,6 +22,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(parts) = env::var("PARTS") {
         settings.parts_max = parts.parse()?;
     }
+    if let Ok(mib) = env::var("SYNC_MIB") {
+        settings.sync_bytes = mib.parse::<u64>()? << 20;
+    }
     let downloader = Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom))?;
     let (begun, silent): (_, Arc<dyn Progress>) = (Instant::now(), Arc::new(()));
     let partials = Partials::new(PathBuf::from(folder));

@@ -115,7 +115,9 @@ pub(crate) fn follow(
                 tally.read(file, offset, stop)?;
                 let from = tally.whole.length_bytes().saturating_sub(offset);
                 let fresh = usize::try_from(from).ok().and_then(|it| bytes.get(it..));
-                fresh.into_iter().for_each(|it| tally.update(it));
+                if let Some(fresh) = fresh {
+                    tally.update(fresh);
+                }
                 drop((bytes, permit));
             }
         }

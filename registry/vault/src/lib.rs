@@ -36,5 +36,5 @@ pub use room::{DiskRoom, Room};
 pub use settings::Settings;
 pub use source::{EndpointError, HubEndpoint, HubFile, Source};
 pub use token::{Token, TokenError, TokenFile};
-pub use verify::{Checked, Promise, Refused, Unverified, Verified, VerifyError, verify_file};
+pub use verify::{Checked, Promise, Refused, Unverified, Verified, VerifyError, check_file, verify_file};
 pub use want::Want;

@@ -20,7 +20,7 @@ pub enum ObtainError {
     /// Bytes came, and they were wrong. Quarantine them; the verdict says what to mend.
     #[error("{}{}", refused.last().map(ToString::to_string).unwrap_or_default(), said(verdict))]
     Mismatch {
-        /// What came, in the order it came. The same wrong bytes stand in one file.
+        /// What came, in the order it came; bytes that came twice are named once.
         refused: Vec<Refused>,
         /// Who is to blame.
         verdict: Verdict,
@@ -52,7 +52,9 @@ impl Downloader {
                             digest: it.found,
                             size_bytes: it.found_bytes,
                         });
-                        refused.push(it);
+                        // The same bytes stand in the same file: whoever moves it must find it once.
+                        refused.retain(|other: &Refused| other.path != it.path);
+                        refused.push(*it);
                     }
                 },
                 Err(FetchError::AllFailed { failures: more, .. }) => failures.extend(more),

@@ -7,6 +7,8 @@ use std::{fmt, path::PathBuf};
 use base::{CommitId, Sha256};
 use url::Url;
 
+use crate::fault::Shown;
+
 /// The origin that a configured endpoint stands in for, and whose pages a person visits.
 const HUB_ORIGIN: &str = "https://huggingface.co";
 
@@ -39,9 +41,9 @@ impl Source {
 impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Mirror(url) => write!(out, "mirror {url}"),
+            Self::Mirror(url) => write!(out, "mirror {}", Shown::of(url)),
             Self::Hub(file) => write!(out, "{}", file.url()),
-            Self::Web(url) => write!(out, "{url}"),
+            Self::Web(url) => write!(out, "{}", Shown::of(url)),
             Self::File(path) => write!(out, "file {}", path.display()),
             Self::Seeds(path) => write!(out, "seed folder {}", path.display()),
         }
@@ -229,7 +231,11 @@ mod tests {
             "https://huggingface.co.example/o/n/resolve/main/f",
             "web https://huggingface.co.example/o/n/resolve/main/f",
         );
-        check("http://h", "https://example.org/f.bin?x=1", "web https://example.org/f.bin?x=1");
+        check(
+            "http://h",
+            "https://user:secret@example.org/f.bin?signature=1",
+            "web https://example.org/f.bin",
+        );
         check("http://h", "file:///srv/f.bin", "local file /srv/f.bin");
         check("http://h", "https://huggingface.co/gpt2/resolve/main/f", "hub http://h/gpt2/resolve/main/f");
     }

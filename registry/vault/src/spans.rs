@@ -57,7 +57,9 @@ impl Spans {
 impl From<Vec<(u64, u64)>> for Spans {
     fn from(pairs: Vec<(u64, u64)>) -> Self {
         let mut spans = Self::default();
-        pairs.into_iter().for_each(|(from, to)| spans.add(from..to));
+        for (from, to) in pairs {
+            spans.add(from..to);
+        }
         spans
     }
 }

@@ -91,15 +91,15 @@ pub enum VerifyError {
     },
     /// The file can be read and is not what was promised.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(Box<Refused>),
 }
 
 impl Partial {
     /// Compares what arrived with what was promised. Bytes that differ are moved aside, so that the next try
     /// starts with none.
-    pub fn verify(self, want: &Want) -> Result<Verified, Refused> {
+    pub fn verify(self, want: &Want) -> Result<Verified, Box<Refused>> {
         if !self.holds(want) {
-            return Err(self.refuse(want));
+            return Err(Box::new(self.refuse(want)));
         }
         let Counted { digest, size_bytes, chunks } = self.counted;
         let place = Place { path: self.path, journal: Some(self.journal), lock: Some(self.file) };
@@ -107,7 +107,7 @@ impl Partial {
     }
 
     /// Compares, and lets bytes that differ through where the promise was waived.
-    pub fn check(self, want: &Want, promise: Promise) -> Result<Checked, Refused> {
+    pub fn check(self, want: &Want, promise: Promise) -> Result<Checked, Box<Refused>> {
         if promise == Promise::Kept || self.holds(want) {
             return self.verify(want).map(Checked::Verified);
         }
@@ -149,11 +149,30 @@ pub fn verify_file(path: &Path, promised: Sha256, promised_bytes: u64) -> Result
         let name = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
         let (origin, path) = (path.display().to_string(), path.into());
         let (found, found_bytes) = (digest, size_bytes);
-        return Err(Refused { name, origin, promised, promised_bytes, found, found_bytes, path }.into());
+        let refused = Refused { name, origin, promised, promised_bytes, found, found_bytes, path };
+        return Err(VerifyError::Refused(Box::new(refused)));
     }
     file.sync_data().map_err(read)?;
     let place = Place { path: path.into(), journal: None, lock: None };
     Ok(Verified { place, digest, size_bytes, chunks })
+}
+
+/// Hashes a file as [`verify_file`] does, and lets bytes that differ through where the promise was waived.
+pub fn check_file(
+    path: &Path,
+    promised: Sha256,
+    promised_bytes: u64,
+    promise: Promise,
+) -> Result<Checked, VerifyError> {
+    match verify_file(path, promised, promised_bytes) {
+        Ok(verified) => Ok(Checked::Verified(verified)),
+        Err(VerifyError::Refused(it)) if promise == Promise::Waived => {
+            let Refused { promised, found, found_bytes: size_bytes, path, .. } = *it;
+            let place = Place { path, journal: None, lock: None };
+            Ok(Checked::Unverified(Unverified { place, promised, found, size_bytes }))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Verified {

@@ -92,7 +92,7 @@ impl Reply {
             match fault {
                 Fault::Without(name) => drop(headers.remove(*name)),
                 Fault::With(name, value) => {
-                    drop(headers.insert(*name, value.parse().expect("a header's value")))
+                    drop(headers.insert(*name, value.parse().expect("a header's value")));
                 }
                 Fault::Short(_) | Fault::Long(_) => drop(headers.remove(header::CONTENT_LENGTH)),
                 _ => {}

@@ -120,7 +120,7 @@ impl Downloader {
             return Ok(partial(slot, counted, "an earlier download".into()));
         }
         for source in &want.sources {
-            match self.from_source(slot, source, want, progress).await? {
+            match self.draw(slot, source, want, progress).await? {
                 Outcome::Whole(slot, counted) => return Ok(partial(slot, counted, source.to_string())),
                 Outcome::Failed(back, error) => {
                     slot = back;
@@ -230,7 +230,7 @@ impl Downloader {
     }
 
     /// Fetches from one source, starting over where what is here does not go with what the source has.
-    async fn from_source(
+    async fn draw(
         &self,
         mut slot: Slot,
         source: &Source,
