@@ -317,10 +317,20 @@ impl Downloader {
             }
         };
         let Some(place) = place else { return Err(Fault::Disk) };
-        fetching();
+        let label = source.to_string();
         let Self { web, settings, limit, .. } = self;
         let size_bytes = want.size_bytes;
-        let haul = Haul { web, settings, limit, place: &place, scribe, size_bytes, progress, in_one_piece };
+        let haul = Haul {
+            web,
+            settings,
+            limit,
+            place: &place,
+            scribe,
+            source: &label,
+            size_bytes,
+            progress,
+            in_one_piece,
+        };
         match (haul.run().await, xet) {
             (Err(Fault::Final(error)), Some((file, commit))) if may_be_xet_only(&error) => {
                 self.hub.pour(file, commit, scribe, &self.limit).await

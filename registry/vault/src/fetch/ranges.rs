@@ -30,6 +30,8 @@ pub(crate) struct Haul<'a> {
     pub(crate) limit: &'a Limit,
     pub(crate) place: &'a Place,
     pub(crate) scribe: &'a Scribe,
+    /// The source's name, for those who watch.
+    pub(crate) source: &'a str,
     pub(crate) size_bytes: u64,
     pub(crate) progress: &'a dyn Progress,
     /// The server is known not to serve ranges.
@@ -138,6 +140,7 @@ impl Haul<'_> {
 
     /// Moves a body to the scribe. `at` says how far it came, whatever happens.
     async fn pour(&self, response: Response, at: &mut u64, end: u64) -> Result<(), Fault> {
+        self.progress.phase(&Phase::Fetching { source: self.source.to_owned() });
         let mut body = Body::new(response, self.settings);
         loop {
             let bytes = match body.next().await {
