@@ -119,6 +119,8 @@ async fn the_digest_list_names_each_chunk_of_sixteen_mebibytes() {
     let verified =
         Host::with(&hub, |it| it.part_bytes = 4 << 20).fetch(&want).await.unwrap().verify(&want).unwrap();
     assert_eq!(verified.chunks(), bytes.chunks(chunk).map(Sha256::of).collect::<Vec<_>>());
+    let host = Host::with(&hub, |it| it.list_chunks = false);
+    assert!(host.fetch(&want).await.unwrap().verify(&want).unwrap().chunks().is_empty());
 }
 
 #[tokio::test]

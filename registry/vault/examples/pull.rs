@@ -1,6 +1,6 @@
 //! Fetches one web address and verifies it: for measuring against `curl` on the same file.
 //!
-//! `pull URL SHA256 SIZE FOLDER`
+//! `pull URL SHA256 SIZE FOLDER`; `PARTS` sets the number of ranges at once, `NO_CHUNKS` leaves out the digest list.
 
 use std::{env, error::Error, path::PathBuf, sync::Arc, time::Instant};
 
@@ -22,9 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(parts) = env::var("PARTS") {
         settings.parts_max = parts.parse()?;
     }
-    if let Ok(mib) = env::var("SYNC_MIB") {
-        settings.sync_bytes = mib.parse::<u64>()? << 20;
-    }
+    settings.list_chunks = env::var_os("NO_CHUNKS").is_none();
     let downloader = Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom))?;
     let (begun, silent): (_, Arc<dyn Progress>) = (Instant::now(), Arc::new(()));
     let partials = Partials::new(PathBuf::from(folder));

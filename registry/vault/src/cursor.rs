@@ -31,24 +31,29 @@ pub(crate) struct Counted {
     pub(crate) chunks: Vec<Sha256>,
 }
 
-/// Hashes a stream as a whole and chunk by chunk.
-#[derive(Debug, Default)]
+/// Hashes a stream as a whole and, if wished, chunk by chunk.
+#[derive(Debug)]
 pub(crate) struct Tally {
     whole: Hasher,
-    chunk: Hasher,
+    chunk: Option<Hasher>,
     chunks: Vec<Sha256>,
 }
 
 impl Tally {
+    pub(crate) fn new(list_chunks: bool) -> Self {
+        Self { whole: Hasher::new(), chunk: list_chunks.then(Hasher::new), chunks: Vec::new() }
+    }
+
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.whole.update(bytes);
+        let Some(chunk) = &mut self.chunk else { return };
         let mut rest = bytes;
         while !rest.is_empty() {
-            let room = usize::try_from(CHUNK_BYTES - self.chunk.length_bytes()).unwrap_or(usize::MAX);
+            let room = usize::try_from(CHUNK_BYTES - chunk.length_bytes()).unwrap_or(usize::MAX);
             let (now, later) = rest.split_at(rest.len().min(room));
-            self.chunk.update(now);
-            if self.chunk.length_bytes() == CHUNK_BYTES {
-                self.chunks.push(std::mem::take(&mut self.chunk).finish());
+            chunk.update(now);
+            if chunk.length_bytes() == CHUNK_BYTES {
+                self.chunks.push(std::mem::take(chunk).finish());
             }
             rest = later;
         }
@@ -56,15 +61,13 @@ impl Tally {
 
     /// Hashes everything in a file.
     pub(crate) fn of_file(file: &File) -> io::Result<Counted> {
-        let mut tally = Self::default();
+        let mut tally = Self::new(true);
         tally.read(file, u64::MAX, &AtomicBool::new(false))?;
         Ok(tally.finish())
     }
 
     pub(crate) fn finish(mut self) -> Counted {
-        if self.chunk.length_bytes() > 0 {
-            self.chunks.push(self.chunk.finish());
-        }
+        self.chunks.extend(self.chunk.filter(|it| it.length_bytes() > 0).map(Hasher::finish));
         Counted { size_bytes: self.whole.length_bytes(), digest: self.whole.finish(), chunks: self.chunks }
     }
 
@@ -106,8 +109,9 @@ pub(crate) fn follow(
     steps: &Receiver<Step>,
     position: &AtomicU64,
     stop: &AtomicBool,
+    list_chunks: bool,
 ) -> io::Result<Tally> {
-    let mut tally = Tally::default();
+    let mut tally = Tally::new(list_chunks);
     while let Ok(step) = steps.recv() {
         match step {
             Step::Reach(end) => tally.read(file, end, stop)?,
@@ -133,7 +137,7 @@ mod tests {
     #[test]
     fn a_stream_hashed_in_odd_pieces_gives_the_digest_of_the_whole_and_of_each_chunk() {
         let bytes = (0..(CHUNK_BYTES * 2 + 5)).map(|it| (it % 251) as u8).collect::<Vec<_>>();
-        let mut tally = Tally::default();
+        let mut tally = Tally::new(true);
         bytes.chunks(7_000_003).for_each(|it| tally.update(it));
         let counted = tally.finish();
         assert_eq!((counted.digest, counted.size_bytes), (Sha256::of(&bytes), bytes.len() as u64));
@@ -158,7 +162,7 @@ mod tests {
         sender.send(Step::Reach(10)).unwrap();
         drop(sender);
         let position = AtomicU64::new(0);
-        let tally = follow(&file, &steps, &position, &AtomicBool::new(false)).unwrap();
+        let tally = follow(&file, &steps, &position, &AtomicBool::new(false), true).unwrap();
         assert_eq!(tally.finish().digest, Sha256::of(b"0123456789"));
         assert_eq!(position.into_inner(), 10);
         assert_eq!(budget.available_permits(), 8);

@@ -191,7 +191,7 @@ impl Verified {
         self.size_bytes
     }
 
-    /// Returns the digests of the file's 16 MiB chunks, in order.
+    /// Returns the digests of the file's 16 MiB chunks, in order; none where the download was told to leave them out.
     pub fn chunks(&self) -> &[Sha256] {
         &self.chunks
     }

@@ -367,6 +367,7 @@ impl Downloader {
             room: Arc::clone(&self.room),
             keep_free_bytes: self.settings.keep_free_bytes,
             sync_bytes: self.settings.sync_bytes,
+            list_chunks: self.settings.list_chunks,
         }
     }
 }
