@@ -1,3 +1,5 @@
 //! What the stories share.
 
+pub(crate) mod hub;
 pub(crate) mod peers;
+pub(crate) mod pull;

@@ -1,1 +1,40 @@
-//! Being built.
+//! Fetch, verify, shelve: the bytes of artifacts, proven before anybody sees them.
+
+mod backoff;
+mod client;
+mod cursor;
+mod fault;
+mod fetch;
+mod hub;
+mod journal;
+mod judge;
+mod limit;
+mod obtain;
+mod partial;
+mod progress;
+mod reply;
+mod resolve;
+mod room;
+mod scribe;
+mod settings;
+mod source;
+mod spans;
+mod token;
+pub mod verify;
+mod want;
+
+pub use backoff::{Pause, RealPause};
+pub use cursor::CHUNK_BYTES;
+pub use fault::{Shown, SourceError};
+pub use fetch::{Downloader, FetchError, SetUpError, SourceFailure};
+pub use hub::{Hub, HubEntry, HubError};
+pub use judge::{Try, Verdict, judge};
+pub use obtain::ObtainError;
+pub use partial::{Partial, Partials};
+pub use progress::{Meter, Phase, Progress};
+pub use room::{DiskRoom, Room};
+pub use settings::Settings;
+pub use source::{EndpointError, HubEndpoint, HubFile, Source};
+pub use token::{Token, TokenError, TokenFile};
+pub use verify::{Checked, Promise, Refused, Unverified, Verified, VerifyError, check_file, verify_file};
+pub use want::Want;
