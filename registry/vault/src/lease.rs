@@ -1,0 +1,111 @@
+//! Leases: an object that somebody reads is not collected.
+//!
+//! A lease is a shared file lock on `leases/<hex>`; gc drops an object only while it holds that lock alone. The
+//! kernel gives a lock back when its process ends, however it ends, so no lease outlives a crash. The time of
+//! that file is the object's last use.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::PathBuf,
+};
+
+use base::{Sha256, UnixSeconds};
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW, UTIME_OMIT};
+
+use crate::{
+    DiskError, Shelf,
+    durable::{at, same_file},
+};
+
+/// A lease loses to gc once at most, unless something else keeps removing these files.
+const TRIES_MAX: usize = 100;
+
+/// Keeps an object from gc until it is dropped.
+#[derive(Debug)]
+pub struct Lease {
+    _lock: File,
+}
+
+/// Holds an object for its removal: no lease exists and none can be made.
+#[derive(Debug)]
+pub(crate) struct Eviction {
+    _lock: File,
+    path: PathBuf,
+}
+
+impl Shelf {
+    /// Takes a lease and notes the use. Look for the object afterwards: gc may have been first.
+    pub fn lease(&self, digest: &Sha256) -> Result<Lease, DiskError> {
+        let path = self.lease_path(digest);
+        for _ in 0..TRIES_MAX {
+            let file = open(&path)?;
+            // This waits only while gc removes this one object, which takes no longer than an unlink.
+            file.lock_shared().map_err(at("lock", &path))?;
+            if same_file(&file, &path)? {
+                mark_used(&file).map_err(at("note the use in", &path))?;
+                return Ok(Lease { _lock: file });
+            }
+        }
+        Err(DiskError::Busy { path, waited_seconds: 0 })
+    }
+
+    /// Says whether anybody holds a lease now.
+    pub fn is_leased(&self, digest: &Sha256) -> Result<bool, DiskError> {
+        let path = self.lease_path(digest);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(at("open the lease", &path)(error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(at("lock", &path)(error)),
+        }
+    }
+
+    /// Returns when a lease was last taken, or `None` if never.
+    pub fn last_lease(&self, digest: &Sha256) -> Result<Option<UnixSeconds>, DiskError> {
+        let path = self.lease_path(digest);
+        match std::fs::metadata(&path) {
+            Ok(it) => Ok(Some(UnixSeconds(it.mtime().try_into().unwrap_or(0)))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at("look at the lease", &path)(error)),
+        }
+    }
+
+    /// Locks an object against every reader, or returns `None` if one has it.
+    pub(crate) fn evict(&self, digest: &Sha256) -> Result<Option<Eviction>, DiskError> {
+        let path = self.lease_path(digest);
+        let file = open(&path)?;
+        match file.try_lock() {
+            Ok(()) if same_file(&file, &path)? => Ok(Some(Eviction { _lock: file, path })),
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(at("lock", &path)(error)),
+        }
+    }
+}
+
+impl Eviction {
+    /// Forgets the last use of an object that is gone.
+    pub(crate) fn forget(self) -> Result<(), DiskError> {
+        crate::durable::remove(&self.path).map(drop)
+    }
+}
+
+const NOW: Timestamps = Timestamps {
+    last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+    last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+};
+
+/// Sets a file's time to now, by the file system's own clock.
+pub(crate) fn mark_used(file: &File) -> io::Result<()> {
+    rustix::fs::futimens(file, &NOW).map_err(Into::into)
+}
+
+fn open(path: &std::path::Path) -> Result<File, DiskError> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(path);
+    file.map_err(at("open the lease", path))
+}
