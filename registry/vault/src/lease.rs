@@ -8,7 +8,7 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use base::{Sha256, UnixSeconds};
@@ -33,6 +33,7 @@ pub struct Lease {
 pub(crate) struct Eviction {
     _lock: File,
     path: PathBuf,
+    is_new: bool,
 }
 
 impl Shelf {
@@ -68,20 +69,20 @@ impl Shelf {
 
     /// Returns when a lease was last taken, or `None` if never.
     pub fn last_lease(&self, digest: &Sha256) -> Result<Option<UnixSeconds>, DiskError> {
-        let path = self.lease_path(digest);
-        match std::fs::metadata(&path) {
-            Ok(it) => Ok(Some(UnixSeconds(it.mtime().try_into().unwrap_or(0)))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(at("look at the lease", &path)(error)),
-        }
+        last_use(&self.lease_path(digest))
     }
 
     /// Locks an object against every reader, or returns `None` if one has it.
     pub(crate) fn evict(&self, digest: &Sha256) -> Result<Option<Eviction>, DiskError> {
         let path = self.lease_path(digest);
-        let file = open(&path)?;
+        // A file that this call makes says nothing about a use.
+        let (file, is_new) = match options().create_new(true).open(&path) {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (open(&path)?, false),
+            Err(error) => return Err(at("make the lease", &path)(error)),
+        };
         match file.try_lock() {
-            Ok(()) if same_file(&file, &path)? => Ok(Some(Eviction { _lock: file, path })),
+            Ok(()) if same_file(&file, &path)? => Ok(Some(Eviction { _lock: file, path, is_new })),
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(at("lock", &path)(error)),
         }
@@ -89,6 +90,16 @@ impl Shelf {
 }
 
 impl Eviction {
+    /// Returns when a lease was last taken, or `None` if never.
+    pub(crate) fn last_lease(&self) -> Result<Option<UnixSeconds>, DiskError> {
+        if self.is_new { Ok(None) } else { last_use(&self.path) }
+    }
+
+    /// Gives the object back to its readers.
+    pub(crate) fn give_back(self) -> Result<(), DiskError> {
+        if self.is_new { self.forget() } else { Ok(()) }
+    }
+
     /// Forgets the last use of an object that is gone.
     pub(crate) fn forget(self) -> Result<(), DiskError> {
         crate::durable::remove(&self.path).map(drop)
@@ -105,7 +116,20 @@ pub(crate) fn mark_used(file: &File) -> io::Result<()> {
     rustix::fs::futimens(file, &NOW).map_err(Into::into)
 }
 
-fn open(path: &std::path::Path) -> Result<File, DiskError> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o640).open(path);
-    file.map_err(at("open the lease", path))
+fn last_use(path: &Path) -> Result<Option<UnixSeconds>, DiskError> {
+    match std::fs::metadata(path) {
+        Ok(it) => Ok(Some(UnixSeconds(it.mtime().try_into().unwrap_or(0)))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(at("look at the lease", path)(error)),
+    }
+}
+
+fn open(path: &Path) -> Result<File, DiskError> {
+    options().create(true).truncate(false).open(path).map_err(at("open the lease", path))
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o640);
+    options
 }

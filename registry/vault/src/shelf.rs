@@ -180,7 +180,7 @@ impl Shelf {
         self.root.join(QUARANTINE)
     }
 
-    fn loose_path(&self, digest: &Sha256) -> PathBuf {
+    pub(crate) fn loose_path(&self, digest: &Sha256) -> PathBuf {
         under(self.root.join(UNVERIFIED), digest)
     }
 }
