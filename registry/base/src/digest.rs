@@ -139,10 +139,7 @@ mod tests {
         check("", "expected 64 hex digits, found 0 characters");
         check(&"a".repeat(63), "expected 64 hex digits, found 63 characters");
         check(&"A".repeat(64), "character 'A' at position 0 is not a lower-case hex digit");
-        check(
-            &format!("{}g", "a".repeat(63)),
-            "character 'g' at position 63 is not a lower-case hex digit",
-        );
+        check(&format!("{}g", "a".repeat(63)), "character 'g' at position 63 is not a lower-case hex digit");
         check(&"é".repeat(32), "character 'é' at position 0 is not a lower-case hex digit");
     }
 

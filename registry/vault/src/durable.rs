@@ -99,7 +99,9 @@ pub(crate) fn folder(path: &Path, mode: u32) -> Result<(), DiskError> {
     }
     match DirBuilder::new().mode(mode).create(path) {
         // The process's umask may have taken bits that the group needs.
-        Ok(()) => fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at("set the rights of", path))?,
+        Ok(()) => {
+            fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at("set the rights of", path))?
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
         Err(error) => return Err(at("make the folder", path)(error)),
     }
@@ -135,7 +137,8 @@ pub(crate) fn temporary(aside: &Path) -> PathBuf {
 pub(crate) fn lock(path: &Path, mode: u32, patience: Duration) -> Result<File, DiskError> {
     let started = Instant::now();
     loop {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(mode).open(path);
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(mode).open(path);
         let file = file.map_err(at("open the lock", path))?;
         match file.try_lock() {
             // Others may unlink a lock file that they hold; a lock on a name that is gone protects nothing.
@@ -180,7 +183,8 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, DiskError>
 }
 
 fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(at("make", path))?;
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(mode).open(path).map_err(at("make", path))?;
     file.set_permissions(Permissions::from_mode(mode)).map_err(at("set the rights of", path))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at("write", path))
 }

@@ -104,12 +104,16 @@ impl Flaw {
 impl fmt::Display for Flaw {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disguised { named, found } => write!(out, "its name says {named}, but its bytes are {found}"),
+            Self::Disguised { named, found } => {
+                write!(out, "its name says {named}, but its bytes are {found}")
+            }
             Self::BadHeader { detail } => write!(out, "its header is wrong: {detail}"),
             Self::WrongSize { declared_bytes, actual_bytes } => {
                 write!(out, "its header speaks of {declared_bytes} bytes, but the file has {actual_bytes}")
             }
-            Self::CanRunCode { found } => write!(out, "it is {found}: to load it can run code that it carries"),
+            Self::CanRunCode { found } => {
+                write!(out, "it is {found}: to load it can run code that it carries")
+            }
         }
     }
 }
@@ -249,7 +253,10 @@ mod tests {
         let check = |bytes: &[u8], name: &str, format: Format, flaws: &[&str]| {
             let found = look(bytes, name);
             let texts = found.flaws.iter().map(ToString::to_string).collect::<Vec<_>>();
-            assert_eq!((found.format, texts.iter().map(String::as_str).collect::<Vec<_>>()), (format, flaws.to_vec()));
+            assert_eq!(
+                (found.format, texts.iter().map(String::as_str).collect::<Vec<_>>()),
+                (format, flaws.to_vec())
+            );
         };
         let pickle = b"\x80\x04\x95\x0b\0\0\0\0\0\0\0\x8c\x02os\x94.";
         let runs = "it is a Python pickle: to load it can run code that it carries";
@@ -260,7 +267,12 @@ mod tests {
         check("caf\u{e9}".as_bytes(), "README.md", Format::Text, &[]);
         check(pickle, "model.bin", Format::Pickle, &[runs]);
         check(pickle, "model.safetensors", Format::Pickle, &[disguised, runs]);
-        check(b"<html>not found</html>", "m.gguf", Format::Text, &["its name says GGUF, but its bytes are text"]);
+        check(
+            b"<html>not found</html>",
+            "m.gguf",
+            Format::Text,
+            &["its name says GGUF, but its bytes are text"],
+        );
         check(b"\x08\x08\x12\x07pytorch", "m.onnx", Format::Onnx, &[]);
         check(b"\x00\x01\x02\x03", "x", Format::Unknown, &[]);
     }
@@ -284,7 +296,10 @@ mod tests {
         };
         check(&safetensors(one, 7), "speaks of 70 bytes, but the file has 69");
         check(&safetensors(one, 9), "speaks of 70 bytes, but the file has 71");
-        check(&safetensors(one, 8)[..30], "the header has 54 bytes, but the file has only 22 after its length");
+        check(
+            &safetensors(one, 8)[..30],
+            "the header has 54 bytes, but the file has only 22 after its length",
+        );
         check(&safetensors(&one.replace("8]", "9]"), 9), "its header is wrong");
         check(&safetensors(&one.replace("F32", "F99"), 8), "F99");
         check(&safetensors(&one.replace("[2]", "[18446744073709551615,3]"), 8), "its header is wrong");

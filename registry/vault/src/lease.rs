@@ -25,7 +25,7 @@ const TRIES_MAX: usize = 100;
 /// Keeps an object from gc until it is dropped.
 #[derive(Debug)]
 pub struct Lease {
-    _lock: File,
+    lock: File,
 }
 
 /// Holds an object for its removal: no lease exists and none can be made.
@@ -39,14 +39,30 @@ pub(crate) struct Eviction {
 impl Shelf {
     /// Takes a lease and notes the use. Look for the object afterwards: gc may have been first.
     pub fn lease(&self, digest: &Sha256) -> Result<Lease, DiskError> {
+        let (lease, _) = self.share(digest)?;
+        mark_used(&lease.lock).map_err(at("note the use in", &self.lease_path(digest)))?;
+        Ok(lease)
+    }
+
+    /// Takes a lease that is no use: who looks after all objects would else keep them all for ever.
+    pub(crate) fn lease_quietly(&self, digest: &Sha256) -> Result<Lease, DiskError> {
+        let (lease, is_new) = self.share(digest)?;
+        if is_new {
+            let never = lease.lock.set_modified(std::time::UNIX_EPOCH);
+            never.map_err(at("set the time of", &self.lease_path(digest)))?;
+        }
+        Ok(lease)
+    }
+
+    /// Locks an object with other readers. Says whether it never had a lease before.
+    fn share(&self, digest: &Sha256) -> Result<(Lease, bool), DiskError> {
         let path = self.lease_path(digest);
         for _ in 0..TRIES_MAX {
-            let file = open(&path)?;
+            let (file, is_new) = open_or_make(&path)?;
             // This waits only while gc removes this one object, which takes no longer than an unlink.
             file.lock_shared().map_err(at("lock", &path))?;
             if same_file(&file, &path)? {
-                mark_used(&file).map_err(at("note the use in", &path))?;
-                return Ok(Lease { _lock: file });
+                return Ok((Lease { lock: file }, is_new));
             }
         }
         Err(DiskError::Busy { path, waited_seconds: 0 })
@@ -76,11 +92,7 @@ impl Shelf {
     pub(crate) fn evict(&self, digest: &Sha256) -> Result<Option<Eviction>, DiskError> {
         let path = self.lease_path(digest);
         // A file that this call makes says nothing about a use.
-        let (file, is_new) = match options().create_new(true).open(&path) {
-            Ok(file) => (file, true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => (open(&path)?, false),
-            Err(error) => return Err(at("make the lease", &path)(error)),
-        };
+        let (file, is_new) = open_or_make(&path)?;
         match file.try_lock() {
             Ok(()) if same_file(&file, &path)? => Ok(Some(Eviction { _lock: file, path, is_new })),
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
@@ -124,12 +136,16 @@ fn last_use(path: &Path) -> Result<Option<UnixSeconds>, DiskError> {
     }
 }
 
-fn open(path: &Path) -> Result<File, DiskError> {
-    options().create(true).truncate(false).open(path).map_err(at("open the lease", path))
-}
-
-fn options() -> OpenOptions {
+/// Opens a lease's file. Says whether this call made it.
+fn open_or_make(path: &Path) -> Result<(File, bool), DiskError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o640);
-    options
+    match options.clone().create_new(true).open(path) {
+        Ok(file) => Ok((file, true)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let file = options.create(true).truncate(false).open(path).map_err(at("open the lease", path))?;
+            Ok((file, false))
+        }
+        Err(error) => Err(at("make the lease", path)(error)),
+    }
 }

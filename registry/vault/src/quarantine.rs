@@ -16,7 +16,7 @@ use base::{Sha256, UnixSeconds};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DiskError, Object, Refused, Shelf,
+    DiskError, Refused, Shelf,
     durable::{self, at},
 };
 
@@ -47,7 +47,12 @@ pub struct Quarantined {
 
 impl Shelf {
     /// Moves refused bytes to quarantine. Returns the record, which counts how often the same ones came.
-    pub fn quarantine(&self, refused: &Refused, source: &str, now: UnixSeconds) -> Result<Quarantined, DiskError> {
+    pub fn quarantine(
+        &self,
+        refused: &Refused,
+        source: &str,
+        now: UnixSeconds,
+    ) -> Result<Quarantined, DiskError> {
         let record = Quarantined {
             promised: refused.promised(),
             promised_size_bytes: refused.promised_size_bytes(),
@@ -62,8 +67,25 @@ impl Shelf {
     }
 
     /// Takes a damaged object off the shelf: one rename, after which no view leads to it.
-    pub(crate) fn quarantine_object(&self, damaged: &Object, record: Quarantined) -> Result<Quarantined, DiskError> {
-        self.lock_away(damaged.path(), record)
+    ///
+    /// Returns `None` if the damaged file stands there no more; a good one may have taken its place meanwhile.
+    pub(crate) fn quarantine_object(
+        &self,
+        damaged: &fs::File,
+        record: Quarantined,
+    ) -> Result<Option<Quarantined>, DiskError> {
+        let path = self.object_path(&record.promised);
+        if !durable::same_file(damaged, &path)? {
+            return Ok(None);
+        }
+        let away = durable::temporary(&self.partials());
+        durable::rename(&path, &away)?;
+        if !durable::same_file(damaged, &away)? {
+            // It was replaced between the two calls. What was taken by mistake was just placed, so it is whole.
+            durable::rename(&away, &path)?;
+            return Ok(None);
+        }
+        self.lock_away(&away, record).map(Some)
     }
 
     /// Returns what came instead of the promised bytes, in the order of the digests found.
@@ -119,7 +141,8 @@ impl Shelf {
         // while a record without bytes would claim evidence that does not exist.
         fs::set_permissions(from, Permissions::from_mode(0o400)).map_err(at("set the rights of", from))?;
         durable::rename(from, &path)?;
-        let json = serde_json::to_vec_pretty(&record).map_err(|it| at("write the record of", &path)(it.into()))?;
+        let json =
+            serde_json::to_vec_pretty(&record).map_err(|it| at("write the record of", &path)(it.into()))?;
         durable::write(&self.partials(), &path.with_extension("json"), &json, 0o600)?;
         Ok(record)
     }

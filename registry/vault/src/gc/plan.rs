@@ -82,12 +82,15 @@ pub fn plan(inventory: &Inventory, keep: &Keep, limits: &Limits) -> Plan {
     }
     // The longest unused first; the digest decides between equals, so the same store gives the same plan.
     droppable.sort_by_key(|it| (it.last_used, it.digest, it.verified));
-    let (unused, used): (Vec<_>, Vec<_>) = droppable.into_iter().partition(|it| it.last_used < limits.unused_since);
+    let (unused, used): (Vec<_>, Vec<_>) =
+        droppable.into_iter().partition(|it| it.last_used < limits.unused_since);
     plan.drops.extend(unused.into_iter().map(|it| Drop { standing: it.clone(), reason: Reason::Unused }));
     plan.kept_bytes = used.iter().fold(plan.kept_bytes, |sum, it| sum.saturating_add(it.size_bytes));
     shrink(&mut plan, &used, limits);
-    plan.partials = inventory.partials.iter().filter(|it| it.last_written < limits.partials_since).cloned().collect();
-    plan.quarantine = inventory.quarantine.iter().filter(|it| it.last < limits.quarantine_since).cloned().collect();
+    plan.partials =
+        inventory.partials.iter().filter(|it| it.last_written < limits.partials_since).cloned().collect();
+    plan.quarantine =
+        inventory.quarantine.iter().filter(|it| it.last < limits.quarantine_since).cloned().collect();
     plan.freed_bytes = (plan.drops.iter().map(|it| it.standing.size_bytes))
         .chain(plan.partials.iter().map(|it| it.size_bytes))
         .chain(plan.quarantine.iter().map(|it| it.found_size_bytes))
@@ -148,13 +151,18 @@ mod tests {
     #[test]
     fn the_longest_unused_goes_first_and_what_is_needed_stays() {
         let check = |stands: &str, live: &str, pins: &str, since, budget, dropped: &str, over: u64| {
-            let keep = Keep { live: live.bytes().map(digest).collect(), pins: pins.bytes().map(digest).collect() };
+            let keep =
+                Keep { live: live.bytes().map(digest).collect(), pins: pins.bytes().map(digest).collect() };
             let plan = plan(&inventory(stands), &keep, &limits(since, budget));
             let names = plan.drops.iter().map(|it| match it.reason {
                 Reason::Unused => it.standing.digest.as_bytes()[0] as char,
                 Reason::OverBudget => it.standing.digest.as_bytes()[0].to_ascii_uppercase() as char,
             });
-            assert_eq!((names.collect::<String>().as_str(), plan.over_budget_bytes), (dropped, over), "{stands}");
+            assert_eq!(
+                (names.collect::<String>().as_str(), plan.over_budget_bytes),
+                (dropped, over),
+                "{stands}"
+            );
         };
         // stands              live  pins  since  budget     dropped (capitals: budget)  over
         check("", "", "", 50, None, "", 0);
@@ -173,7 +181,8 @@ mod tests {
 
     #[test]
     fn stale_partials_and_old_quarantine_age_out() {
-        let leftover = |name: &str, at| Leftover { path: name.into(), size_bytes: 5, last_written: UnixSeconds(at) };
+        let leftover =
+            |name: &str, at| Leftover { path: name.into(), size_bytes: 5, last_written: UnixSeconds(at) };
         let wrong = |last| Quarantined {
             promised: digest(1),
             promised_size_bytes: 1,
@@ -184,7 +193,8 @@ mod tests {
             last: UnixSeconds(last),
             count: 1,
         };
-        let (partials, quarantine) = (vec![leftover("old", 9), leftover("new", 10)], vec![wrong(19), wrong(20)]);
+        let (partials, quarantine) =
+            (vec![leftover("old", 9), leftover("new", 10)], vec![wrong(19), wrong(20)]);
         let inventory = Inventory { partials, quarantine, ..Inventory::default() };
         let since = (UnixSeconds(10), UnixSeconds(20));
         let limits = Limits { partials_since: since.0, quarantine_since: since.1, ..limits(0, None) };

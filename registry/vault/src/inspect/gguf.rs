@@ -55,13 +55,16 @@ impl<R: Read> Header<R> {
         if !matches!(version, 2 | 3) {
             return Err(flaw(format!("version {version} is none that hallmark reads (2 and 3)")));
         }
-        let (tensors, pairs) = (self.bounded("tensors", TENSORS_MAX)?, self.bounded("metadata pairs", PAIRS_MAX)?);
+        let (tensors, pairs) =
+            (self.bounded("tensors", TENSORS_MAX)?, self.bounded("metadata pairs", PAIRS_MAX)?);
         let mut alignment = ALIGNMENT_DEFAULT;
         for _ in 0..pairs {
             let key = self.text("a metadata key")?;
             let kind = self.u32()?;
             match (key.as_str(), kind) {
-                ("general.architecture", STRING) => inspected.architecture = Some(self.text("the architecture")?),
+                ("general.architecture", STRING) => {
+                    inspected.architecture = Some(self.text("the architecture")?)
+                }
                 ("general.alignment", 4) => alignment = u64::from(self.u32()?),
                 _ => self.pass_value(kind, 0)?,
             }
@@ -88,7 +91,9 @@ impl<R: Read> Header<R> {
         let name = self.text("a tensor's name")?;
         let dimensions = self.u32()?;
         if dimensions > DIMENSIONS_MAX {
-            return Err(flaw(format!("tensor {name:?} has {dimensions} dimensions, more than {DIMENSIONS_MAX}")));
+            return Err(flaw(format!(
+                "tensor {name:?} has {dimensions} dimensions, more than {DIMENSIONS_MAX}"
+            )));
         }
         let mut shape = Vec::new();
         for _ in 0..dimensions {
@@ -105,7 +110,9 @@ impl<R: Read> Header<R> {
         // Of a type that is newer than this reader only the start is known.
         let Some((_, block_numbers, block_bytes)) = dtype(kind) else { return Ok(offset) };
         if numbers % block_numbers != 0 {
-            return Err(flaw(format!("tensor {name:?} has {numbers} numbers, no multiple of {block_numbers}")));
+            return Err(flaw(format!(
+                "tensor {name:?} has {numbers} numbers, no multiple of {block_numbers}"
+            )));
         }
         let end = (numbers / block_numbers).checked_mul(block_bytes).and_then(|it| it.checked_add(offset));
         end.ok_or_else(|| flaw(format!("tensor {name:?} ends beyond 64 bits")))
@@ -142,7 +149,9 @@ impl<R: Read> Header<R> {
     fn text(&mut self, what: &str) -> Result<String, Stop> {
         let length = self.u64()?;
         if length > KEY_BYTES_MAX {
-            return Err(flaw(format!("{what} has {length} bytes, more than the {KEY_BYTES_MAX} that hallmark reads")));
+            return Err(flaw(format!(
+                "{what} has {length} bytes, more than the {KEY_BYTES_MAX} that hallmark reads"
+            )));
         }
         self.advance(length)?;
         let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
@@ -175,7 +184,9 @@ impl<R: Read> Header<R> {
     fn advance(&mut self, length: u64) -> Result<(), Stop> {
         self.read_bytes = self.read_bytes.saturating_add(length);
         if self.read_bytes > HEADER_BYTES_MAX {
-            return Err(flaw(format!("it goes on for more than the {HEADER_BYTES_MAX} bytes that hallmark reads")));
+            return Err(flaw(format!(
+                "it goes on for more than the {HEADER_BYTES_MAX} bytes that hallmark reads"
+            )));
         }
         Ok(())
     }
@@ -231,6 +242,8 @@ fn dtype(kind: u32) -> Option<(&'static str, u64, u64)> {
         34 => ("TQ1_0", 256, 54),
         35 => ("TQ2_0", 256, 66),
         39 => ("MXFP4", 32, 17),
+        40 => ("NVFP4", 64, 36),
+        41 => ("Q1_0", 128, 18),
         _ => return None,
     })
 }

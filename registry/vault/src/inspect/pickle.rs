@@ -45,7 +45,8 @@ fn names(directory: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = directory;
     std::iter::from_fn(move || {
         let entry = rest.strip_prefix(b"PK\x01\x02")?;
-        let length = |at: usize| Some(usize::from(u16::from_le_bytes([*entry.get(at)?, *entry.get(at + 1)?])));
+        let length =
+            |at: usize| Some(usize::from(u16::from_le_bytes([*entry.get(at)?, *entry.get(at + 1)?])));
         let (name, extra, comment) = (length(24)?, length(26)?, length(28)?);
         let found = entry.get(42..42 + name)?;
         rest = entry.get(42 + name + extra + comment..)?;
@@ -62,8 +63,23 @@ fn read_at(file: &mut (impl Read + Seek), start: u64, length: u64) -> io::Result
 
 /// The opcodes that a pickle of protocol 2 or later can begin with.
 fn is_opcode(byte: u8) -> bool {
-    matches!(byte, b'(' | b'}' | b']' | b')' | b'c' | b'K' | b'X' | b'U' | b'J' | b'M' | b'N' | b'G' | b'h' | b'l' | b'd')
-        || matches!(byte, 0x88..=0x97 | b'C' | b'B' | b'T' | b'V' | b'I' | b'F' | b'L' | b'S')
+    matches!(
+        byte,
+        b'(' | b'}'
+            | b']'
+            | b')'
+            | b'c'
+            | b'K'
+            | b'X'
+            | b'U'
+            | b'J'
+            | b'M'
+            | b'N'
+            | b'G'
+            | b'h'
+            | b'l'
+            | b'd'
+    ) || matches!(byte, 0x88..=0x97 | b'C' | b'B' | b'T' | b'V' | b'I' | b'F' | b'L' | b'S')
 }
 
 fn is_name(line: &[u8]) -> bool {

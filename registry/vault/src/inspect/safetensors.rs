@@ -21,12 +21,12 @@ pub(super) fn inspect(file: &mut impl Read, size_bytes: u64) -> io::Result<Inspe
     };
     let rest_bytes = size_bytes.saturating_sub(LENGTH_BYTES);
     let flaw = match length {
-        HEADER_BYTES_MAX.. if length > HEADER_BYTES_MAX => Some(format!(
-            "it claims {length} bytes, more than the {HEADER_BYTES_MAX} that the format allows"
-        )),
-        _ if length > rest_bytes => {
-            Some(format!("the header has {length} bytes, but the file has only {rest_bytes} after its length"))
+        HEADER_BYTES_MAX.. if length > HEADER_BYTES_MAX => {
+            Some(format!("it claims {length} bytes, more than the {HEADER_BYTES_MAX} that the format allows"))
         }
+        _ if length > rest_bytes => Some(format!(
+            "the header has {length} bytes, but the file has only {rest_bytes} after its length"
+        )),
         _ => None,
     };
     if let Some(detail) = flaw {

@@ -107,7 +107,8 @@ impl HfCache {
             let path = file.path().as_str();
             if !file.stands_on(&self.shelf)?
                 || link(&repo.join("snapshots").join(&commit).join(path))? != Some(blob_link(file))
-                || link(&self.blob(&snapshot.repo, &file.digest()))? != Some(self.shelf_link(&snapshot.repo, file))
+                || link(&self.blob(&snapshot.repo, &file.digest()))?
+                    != Some(self.shelf_link(&snapshot.repo, file))
                 || repo.join(".no_exist").join(&commit).join(path).exists()
             {
                 return Ok(false);
@@ -243,7 +244,9 @@ fn link(path: &Path) -> Result<Option<PathBuf>, DiskError> {
     match fs::read_link(path) {
         Ok(target) => Ok(Some(target)),
         // EINVAL: there is something, but it is no link.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => Ok(None),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
+            Ok(None)
+        }
         Err(error) => Err(at("read the link", path)(error)),
     }
 }

@@ -81,8 +81,7 @@ impl EntryPath {
 
 /// Control characters, the backslash, and characters that hide or turn what stands around them.
 fn is_deceptive(character: &char) -> bool {
-    let unseen =
-        matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let unseen = matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     character.is_control() || *character == '\\' || unseen
 }
 
@@ -127,7 +126,9 @@ mod tests {
 
     #[test]
     fn a_path_that_could_leave_its_folder_or_deceive_a_reader_is_refused() {
-        for good in ["model.safetensors", "1_Pooling/config.json", ".gitattributes", "a/b/c/d", "..a", "a..", "ü"] {
+        for good in
+            ["model.safetensors", "1_Pooling/config.json", ".gitattributes", "a/b/c/d", "..a", "a..", "ü"]
+        {
             assert_eq!(EntryPath::parse(good).unwrap().to_string(), good);
         }
         let long = "a".repeat(256);

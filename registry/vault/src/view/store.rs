@@ -178,7 +178,9 @@ fn swap(aside: &Path, path: &Path) -> Result<(), ViewError> {
     let failed = |it: rustix::io::Errno| at("put the view in place at", path)(it.into());
     match rustix::fs::renameat_with(CWD, aside, CWD, path, RenameFlags::EXCHANGE) {
         Ok(()) => {}
-        Err(rustix::io::Errno::NOENT) => fs::rename(aside, path).map_err(at("put the view in place at", path))?,
+        Err(rustix::io::Errno::NOENT) => {
+            fs::rename(aside, path).map_err(at("put the view in place at", path))?
+        }
         // A file system that cannot exchange (NFS, old overlays): for a moment there is no view, never half of one.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
             let old = durable::temporary(path.parent().unwrap_or(path));
@@ -193,7 +195,8 @@ fn swap(aside: &Path, path: &Path) -> Result<(), ViewError> {
 
 /// Reads the links below a folder; anything else means that the folder is not ours.
 fn read(folder: &Path, prefix: &str, files: &mut Vec<ViewedFile>) -> Result<(), ViewError> {
-    let occupied = |strange: &str| ViewError::Occupied { path: folder.to_owned(), strange: strange.to_owned() };
+    let occupied =
+        |strange: &str| ViewError::Occupied { path: folder.to_owned(), strange: strange.to_owned() };
     if prefix.matches('/').count() > DEPTH_MAX {
         return Err(occupied(prefix));
     }
@@ -204,7 +207,11 @@ fn read(folder: &Path, prefix: &str, files: &mut Vec<ViewedFile>) -> Result<(), 
         if kind.is_dir() {
             read(&path, &format!("{within}/"), files)?;
         } else {
-            let link = kind.is_symlink().then(|| fs::read_link(&path)).transpose().map_err(at("read the link", &path))?;
+            let link = kind
+                .is_symlink()
+                .then(|| fs::read_link(&path))
+                .transpose()
+                .map_err(at("read the link", &path))?;
             let file = link.and_then(|it| viewed(&within, &it)).ok_or_else(|| occupied(&within))?;
             files.push(file);
         }

@@ -43,7 +43,10 @@ impl RepoName {
     pub fn parse(text: &str) -> Result<Self, RepoNameError> {
         let plain = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-');
         let good = |part: &str| {
-            !part.is_empty() && part.chars().all(plain) && !part.starts_with(['.', '-']) && !part.ends_with(['.', '-'])
+            !part.is_empty()
+                && part.chars().all(plain)
+                && !part.starts_with(['.', '-'])
+                && !part.ends_with(['.', '-'])
         };
         // `--` stands for the slash in the cache's folder names, so it cannot be in a name as well.
         let sound = text.len() <= REPO_NAME_MAX && !text.contains("--") && !text.contains("..");
@@ -123,7 +126,8 @@ mod tests {
             let name = RepoName::parse(good).unwrap();
             assert_eq!(RepoName::of_folder(&name.folder()), Some(name));
         }
-        for bad in ["", "/", "a/", "/a", "a/b/c", "..", "a/..", "a--b/c", "a/.b", "a/b-", "a b", "a/b\n", "ü"] {
+        for bad in ["", "/", "a/", "/a", "a/b/c", "..", "a/..", "a--b/c", "a/.b", "a/b-", "a b", "a/b\n", "ü"]
+        {
             assert!(RepoName::parse(bad).is_err(), "{bad:?}");
         }
         assert!(RepoName::parse(&"a".repeat(97)).is_err());

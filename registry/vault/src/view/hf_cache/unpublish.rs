@@ -43,7 +43,11 @@ impl HfCache {
                     repo: repo.clone(),
                     commit,
                     revisions: named.map(|it| it.0.clone()).collect(),
-                    digests: self.shown(&repo, &commit)?.iter().filter_map(|it| Sha256::parse(it).ok()).collect(),
+                    digests: self
+                        .shown(&repo, &commit)?
+                        .iter()
+                        .filter_map(|it| Sha256::parse(it).ok())
+                        .collect(),
                 });
             }
         }
@@ -104,7 +108,8 @@ impl HfCache {
             match fs::remove_dir(&path) {
                 Ok(()) => {}
                 Err(error)
-                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {}
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
+                }
                 Err(error) => return Err(at("remove the empty folder", &path)(error)),
             }
         }
