@@ -7,10 +7,11 @@
 //!                  /snapshots/<commit>/<path>    symlink, relative: ../../blobs/<sha256>
 //!                  /.no_exist/<commit>/<path>    empty: the file is known not to exist
 //!                  /refs/<revision>              the commit's 40 digits and nothing else
+//!                  /trees/<commit>.json          what the snapshot consists of, for clients from 1.18 on
 //!                  /.aside/                      what is being built; no client looks here
 //! ```
 //!
-//! - Order of writing: blobs, snapshot, `.no_exist`, and the ref last, so that a revision that resolves is whole.
+//! - Order of writing: blobs, snapshot, `.no_exist`, listing, and the ref last, so that a revision that resolves is whole.
 //!   Every step is a rename; a new snapshot appears as one folder.
 //! - A blob is named after its sha256, small files too. The Hub names those after their git blob id, but which
 //!   files it treats so cannot be known from the catalog, offline clients never look at the name, and one that
@@ -21,6 +22,7 @@
 //! - Blobs are linked relatively when the cache lies inside the store's folder, else by the store's full path.
 
 mod repo;
+mod tree;
 mod unpublish;
 
 pub use repo::{RepoName, RepoNameError, Snapshot, synthetic_commit};
@@ -96,6 +98,7 @@ impl HfCache {
         }
         self.link_files(snapshot)?;
         self.mark_absent(snapshot)?;
+        self.list_files(snapshot)?;
         self.point_refs(snapshot)?;
         Ok(true)
     }
@@ -119,15 +122,11 @@ impl HfCache {
             return Ok(false);
         }
         for revision in &snapshot.revisions {
-            let path = repo.join("refs").join(revision.as_str());
-            match fs::read(&path) {
-                Ok(it) if it == commit.as_bytes() => {}
-                Ok(_) => return Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                Err(error) => return Err(at("read", &path)(error).into()),
+            if !holds(&repo.join("refs").join(revision.as_str()), commit.as_bytes())? {
+                return Ok(false);
             }
         }
-        Ok(true)
+        Ok(holds(&repo.join("trees").join(format!("{commit}.json")), &tree::listing(snapshot))?)
     }
 
     fn link_blob(&self, repo: &RepoName, file: &ViewFile) -> Result<(), DiskError> {
@@ -176,6 +175,13 @@ impl HfCache {
             durable::write(&self.aside(&snapshot.repo), &path, b"", PUBLIC_FILE_MODE)?;
         }
         Ok(())
+    }
+
+    fn list_files(&self, snapshot: &Snapshot) -> Result<(), DiskError> {
+        let trees = self.folder(&snapshot.repo).join("trees");
+        durable::folder(&trees, FOLDER_MODE)?;
+        let path = trees.join(format!("{}.json", snapshot.commit));
+        durable::write(&self.aside(&snapshot.repo), &path, &tree::listing(snapshot), PUBLIC_FILE_MODE)
     }
 
     fn point_refs(&self, snapshot: &Snapshot) -> Result<(), DiskError> {
@@ -237,6 +243,19 @@ impl HfCache {
 /// Returns the link from a snapshot's file to its blob.
 fn blob_link(file: &ViewFile) -> PathBuf {
     format!("{}blobs/{}", "../".repeat(file.path().depth() + 2), file.digest()).into()
+}
+
+/// Says whether a file is there and holds these bytes.
+fn holds(path: &Path, bytes: &[u8]) -> Result<bool, DiskError> {
+    match fs::symlink_metadata(path) {
+        Ok(it) if it.is_file() && it.len() == bytes.len() as u64 => {}
+        Ok(_) => return Ok(false),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(false);
+        }
+        Err(error) => return Err(at("look at", path)(error)),
+    }
+    Ok(fs::read(path).map_err(at("read", path))? == bytes)
 }
 
 /// Returns where a link points, or `None` if there is nothing or something else.

@@ -73,13 +73,14 @@ impl HfCache {
         for (revision, _) in self.revisions(repo)?.iter().filter(|it| it.1 == commit.to_string()) {
             durable::remove(&folder.join("refs").join(revision))?;
         }
+        // A listing of files that are gone would make clients complain.
+        durable::remove(&folder.join("trees").join(format!("{commit}.json")))?;
         let shown = self.shown(repo, commit)?;
         durable::folder(&self.aside(repo), crate::shelf::FOLDER_MODE)?;
         let away = durable::temporary(&self.aside(repo));
         durable::rename(&place, &away)?;
         remove_tree(&away)?;
         remove_tree(&folder.join(".no_exist").join(commit.to_string()))?;
-        durable::remove(&folder.join("trees").join(format!("{commit}.json")))?;
         self.drop_blobs(repo, &shown)?;
         self.drop_empty(repo)?;
         Ok(true)
