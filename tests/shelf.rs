@@ -16,7 +16,7 @@ use vault::{
     Object, Shelf,
     gc::{Inventory, Keep, Limits, plan, sweep},
     inspect::{Flaw, Format, inspect},
-    verify::{hash_unverified, verify_file},
+    verify::{Checked, Promise, check_file, verify_file},
     view::{EntryPath, ModelStore, ViewError, ViewFile},
 };
 
@@ -160,7 +160,9 @@ fn unverified_bytes_are_deployed_as_such_and_are_no_object() {
     let (_folder, shelf) = shelf();
     let partial = shelf.partials().join("x");
     fs::write(&partial, b"who knows").unwrap();
-    let loose = shelf.place_unverified(hash_unverified(&partial).unwrap()).unwrap();
+    let checked = check_file(&partial, Sha256::of(b"promised"), 8, Promise::Waived).unwrap();
+    let Checked::Unverified(unverified) = checked else { panic!("wrong bytes were taken for right ones") };
+    let loose = shelf.place_unverified(unverified).unwrap();
     let store = ModelStore::of(&shelf);
     let model = id("ajna-one-v1");
     let view = ViewFile::unverified(EntryPath::parse("m").unwrap(), loose.clone());
@@ -259,7 +261,7 @@ fn stale_partials_and_old_quarantine_go_and_a_dry_run_says_how_much() {
     else {
         panic!("wrong bytes were taken for right ones");
     };
-    shelf.quarantine(&refused, "test", UnixSeconds(10)).unwrap();
+    shelf.quarantine(&refused, UnixSeconds(10)).unwrap();
     let planned = plan(&Inventory::take(&shelf).unwrap(), &Keep::default(), &all_old());
     assert_eq!((planned.partials.len(), planned.quarantine.len(), planned.freed_bytes), (2, 1, 13));
     assert!(shelf.partials().join("half").exists());

@@ -15,9 +15,8 @@ use std::{
 use base::Sha256;
 
 use crate::{
-    DiskError, Shelf,
+    CHUNK_BYTES, DiskError, Shelf,
     durable::{self, at},
-    verify::CHUNK_BYTES,
 };
 
 const MAGIC: &[u8; 8] = b"HMCHUNK1";

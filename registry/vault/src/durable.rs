@@ -100,7 +100,7 @@ pub(crate) fn folder(path: &Path, mode: u32) -> Result<(), DiskError> {
     match DirBuilder::new().mode(mode).create(path) {
         // The process's umask may have taken bits that the group needs.
         Ok(()) => {
-            fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at("set the rights of", path))?
+            fs::set_permissions(path, Permissions::from_mode(mode)).map_err(at("set the rights of", path))?;
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
         Err(error) => return Err(at("make the folder", path)(error)),

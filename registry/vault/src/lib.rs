@@ -17,7 +17,10 @@ pub use durable::DiskError;
 pub use lease::Lease;
 pub use quarantine::Quarantined;
 pub use shelf::{Loose, Object, Shelf};
-pub use verify::{Refused, Unverified, Verified};
+pub use verify::{Checked, Promise, Refused, Unverified, Verified, VerifyError, check_file, verify_file};
+
+/// Length of the pieces whose digests are kept beside an object.
+pub const CHUNK_BYTES: u64 = 16 << 20;
 
 mod durable;
 mod lease;

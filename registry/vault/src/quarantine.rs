@@ -47,23 +47,18 @@ pub struct Quarantined {
 
 impl Shelf {
     /// Moves refused bytes to quarantine. Returns the record, which counts how often the same ones came.
-    pub fn quarantine(
-        &self,
-        refused: &Refused,
-        source: &str,
-        now: UnixSeconds,
-    ) -> Result<Quarantined, DiskError> {
+    pub fn quarantine(&self, refused: &Refused, now: UnixSeconds) -> Result<Quarantined, DiskError> {
         let record = Quarantined {
-            promised: refused.promised(),
-            promised_size_bytes: refused.promised_size_bytes(),
-            found: refused.found(),
-            found_size_bytes: refused.found_size_bytes(),
-            source: without_secrets(source),
+            promised: refused.promised,
+            promised_size_bytes: refused.promised_bytes,
+            found: refused.found,
+            found_size_bytes: refused.found_bytes,
+            source: without_secrets(&refused.origin),
             first: now,
             last: now,
             count: 1,
         };
-        self.lock_away(refused.path(), record)
+        self.lock_away(&refused.path, record)
     }
 
     /// Takes a damaged object off the shelf: one rename, after which no view leads to it.
@@ -179,16 +174,13 @@ fn without_secrets(source: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        shelf::testing::shelf,
-        verify::{VerifyError, verify_file},
-    };
+    use crate::{VerifyError, shelf::testing::shelf, verify_file};
 
-    fn refused(shelf: &Shelf, bytes: &[u8]) -> Box<Refused> {
+    fn refused(shelf: &Shelf, bytes: &[u8], origin: &str) -> Refused {
         let path = durable::temporary(&shelf.partials());
         fs::write(&path, bytes).unwrap();
         match verify_file(&path, Sha256::of(b"promised"), 8) {
-            Err(VerifyError::Refused(it)) => it,
+            Err(VerifyError::Refused(it)) => Refused { origin: origin.to_owned(), ..*it },
             other => panic!("{other:?}"),
         }
     }
@@ -199,9 +191,9 @@ mod tests {
         let promised = Sha256::of(b"promised");
         for now in [10, 20] {
             let source = "https://user:secret@hub.example/a/b?X-Signature=secret#secret";
-            shelf.quarantine(&refused(&shelf, b"wrong"), source, UnixSeconds(now)).unwrap();
+            shelf.quarantine(&refused(&shelf, b"wrong", source), UnixSeconds(now)).unwrap();
         }
-        shelf.quarantine(&refused(&shelf, b"other"), "seed/file", UnixSeconds(30)).unwrap();
+        shelf.quarantine(&refused(&shelf, b"other", "seed/file"), UnixSeconds(30)).unwrap();
         let records = shelf.quarantined(&promised).unwrap();
         let wrong = records.iter().find(|it| it.found == Sha256::of(b"wrong")).unwrap();
         assert_eq!((wrong.count, wrong.first, wrong.last), (2, UnixSeconds(10), UnixSeconds(20)));
@@ -215,8 +207,8 @@ mod tests {
     #[test]
     fn what_came_again_since_the_plan_is_not_released() {
         let (_folder, shelf) = shelf();
-        let first = shelf.quarantine(&refused(&shelf, b"wrong"), "a", UnixSeconds(10)).unwrap();
-        let again = shelf.quarantine(&refused(&shelf, b"wrong"), "a", UnixSeconds(20)).unwrap();
+        let first = shelf.quarantine(&refused(&shelf, b"wrong", "a"), UnixSeconds(10)).unwrap();
+        let again = shelf.quarantine(&refused(&shelf, b"wrong", "a"), UnixSeconds(20)).unwrap();
         assert!(!shelf.release(&first).unwrap());
         assert!(shelf.release(&again).unwrap());
         assert_eq!(shelf.quarantined_promises().unwrap(), []);

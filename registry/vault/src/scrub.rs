@@ -24,7 +24,7 @@ use std::{
 use base::{Hasher, Sha256, UnixSeconds};
 use serde::Serialize;
 
-use crate::{DiskError, Quarantined, Shelf, chunks::ChunkList, durable::at, verify::CHUNK_BYTES};
+use crate::{CHUNK_BYTES, DiskError, Quarantined, Shelf, chunks::ChunkList, durable::at};
 use pace::Pacer;
 
 /// Small enough for the processor's cache, large enough that calls cost nothing.
@@ -53,7 +53,7 @@ pub trait Onlooker: Sync {
     fn hashed(&self, _digest: &Sha256, _bytes: u64) {}
 
     /// Hears how an object is.
-    fn checked(&self, _checked: &Checked) {}
+    fn saw(&self, _seen: &Seen) {}
 
     /// Says whether to stop. Objects that are not done by then are [`Health::Unchecked`].
     fn is_cancelled(&self) -> bool {
@@ -65,7 +65,7 @@ impl Onlooker for () {}
 
 /// How one object is.
 #[derive(Debug, Serialize)]
-pub struct Checked {
+pub struct Seen {
     /// Which object.
     pub digest: Sha256,
     /// What was found.
@@ -109,10 +109,10 @@ pub fn scrub(
     pace: Pace,
     now: UnixSeconds,
     onlooker: &dyn Onlooker,
-) -> Vec<Checked> {
+) -> Vec<Seen> {
     let pacer = Pacer::new(pace.bytes_per_second);
     let next = AtomicUsize::new(0);
-    let results = Mutex::new((0..digests.len()).map(|_| None).collect::<Vec<Option<Checked>>>());
+    let results = Mutex::new((0..digests.len()).map(|_| None).collect::<Vec<Option<Seen>>>());
     let work = || {
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
@@ -120,9 +120,9 @@ pub fn scrub(
             let Some(digest) = digests.get(index) else { return };
             let mut look = Look { shelf, digest: *digest, now, pacer: &pacer, onlooker, buffer: &mut buffer };
             let health = look.check().unwrap_or_else(|error| Health::Unreadable { error });
-            let checked = Checked { digest: *digest, health };
-            onlooker.checked(&checked);
-            results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(checked);
+            let seen = Seen { digest: *digest, health };
+            onlooker.saw(&seen);
+            results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(seen);
         }
     };
     std::thread::scope(|scope| {
@@ -157,19 +157,19 @@ impl Look<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Health::Missing),
             Err(error) => return Err(at("open", &path)(error)),
         };
-        let list = self.shelf.chunks(&self.digest)?;
+        let chunk_list = self.shelf.chunks(&self.digest)?;
         let size_bytes = file.metadata().map_err(at("look at", &path))?.size();
         // A list that got lost is made anew on the way; it is kept only if the whole is what it should be.
-        let lost = list.is_none() && size_bytes > CHUNK_BYTES;
-        let hashed = self.hash(&file, lost).map_err(at("read", &path))?;
+        let is_lost = chunk_list.is_none() && size_bytes > CHUNK_BYTES;
+        let hashed = self.hash(&file, is_lost).map_err(at("read", &path))?;
         let Some((found, found_size_bytes, chunks)) = hashed else { return Ok(Health::Unchecked) };
         if found == self.digest {
-            if let Some(list) = ChunkList::new(found_size_bytes, chunks).filter(|_| lost) {
+            if let Some(list) = ChunkList::new(found_size_bytes, chunks).filter(|_| is_lost) {
                 self.shelf.keep_chunks(&self.digest, &list)?;
             }
             return Ok(Health::Whole { size_bytes: found_size_bytes });
         }
-        self.take_off(&file, found, found_size_bytes, list.as_ref())
+        self.take_off(&file, found, found_size_bytes, chunk_list.as_ref())
     }
 
     /// Hashes the whole, and its pieces if asked. Returns `None` if the onlooker has had enough.

@@ -93,6 +93,7 @@ impl Shelf {
     }
 
     /// Puts verified bytes on the shelf. If the object stands there already, the newly proven bytes replace it.
+    #[expect(clippy::needless_pass_by_value, reason = "what was placed cannot be placed again")]
     pub fn place(&self, verified: Verified) -> Result<Object, DiskError> {
         let object = self.expected(verified.digest(), verified.size_bytes());
         // The lease keeps gc away until the object carries a new time.
@@ -105,8 +106,9 @@ impl Shelf {
     }
 
     /// Keeps bytes that the operator wants unverified, apart from the objects.
+    #[expect(clippy::needless_pass_by_value, reason = "what was placed cannot be placed again")]
     pub fn place_unverified(&self, unverified: Unverified) -> Result<Loose, DiskError> {
-        let (digest, size_bytes) = (unverified.digest(), unverified.size_bytes());
+        let (digest, size_bytes) = (unverified.found(), unverified.size_bytes());
         let loose = Loose { digest, size_bytes, path: self.loose_path(&digest) };
         let _lease = self.lease(&digest)?;
         stand(unverified.path(), &loose.path)?;
@@ -132,16 +134,16 @@ impl Shelf {
 
     /// Goes through all objects in the order of their digests.
     pub fn objects(&self) -> Result<impl Iterator<Item = Result<Object, DiskError>> + use<>, DiskError> {
-        let shelf = self.clone();
-        let digests = digests(self.root.join(OBJECTS).join("sha256"))?;
-        Ok(digests.filter_map(move |digest| digest.and_then(|it| shelf.object(&it)).transpose()))
+        let this = self.clone();
+        let digests = standing_in(self.root.join(OBJECTS).join("sha256"))?;
+        Ok(digests.filter_map(move |found| found.and_then(|it| this.object(&it)).transpose()))
     }
 
     /// Goes through all unverified files in the order of their digests.
     pub fn loose_ones(&self) -> Result<impl Iterator<Item = Result<Loose, DiskError>> + use<>, DiskError> {
-        let shelf = self.clone();
-        let digests = digests(self.root.join(UNVERIFIED))?;
-        Ok(digests.filter_map(move |digest| digest.and_then(|it| shelf.loose(&it)).transpose()))
+        let this = self.clone();
+        let digests = standing_in(self.root.join(UNVERIFIED))?;
+        Ok(digests.filter_map(move |found| found.and_then(|it| this.loose(&it)).transpose()))
     }
 
     /// Returns where an object of this digest would stand.
@@ -161,11 +163,11 @@ impl Shelf {
     }
 
     pub(crate) fn object_path(&self, digest: &Sha256) -> PathBuf {
-        under(self.root.join(OBJECTS).join("sha256"), digest)
+        under(&self.root.join(OBJECTS).join("sha256"), digest)
     }
 
     pub(crate) fn chunks_path(&self, digest: &Sha256) -> PathBuf {
-        under(self.root.join(CHUNKS), digest)
+        under(&self.root.join(CHUNKS), digest)
     }
 
     pub(crate) fn lease_path(&self, digest: &Sha256) -> PathBuf {
@@ -181,7 +183,7 @@ impl Shelf {
     }
 
     pub(crate) fn loose_path(&self, digest: &Sha256) -> PathBuf {
-        under(self.root.join(UNVERIFIED), digest)
+        under(&self.root.join(UNVERIFIED), digest)
     }
 }
 
@@ -220,7 +222,7 @@ fn stand(from: &Path, to: &Path) -> Result<(), DiskError> {
     from.parent().map_or(Ok(()), durable::sync_folder)
 }
 
-fn under(folder: PathBuf, digest: &Sha256) -> PathBuf {
+fn under(folder: &Path, digest: &Sha256) -> PathBuf {
     let hex = digest.to_string();
     folder.join(&hex[..2]).join(hex)
 }
@@ -235,7 +237,7 @@ fn size(path: &Path) -> Result<Option<u64>, DiskError> {
 }
 
 /// Goes through `<aa>/<hex>` under a folder; names of another form are not ours and are passed over.
-fn digests(folder: PathBuf) -> Result<impl Iterator<Item = Result<Sha256, DiskError>>, DiskError> {
+fn standing_in(folder: PathBuf) -> Result<impl Iterator<Item = Result<Sha256, DiskError>>, DiskError> {
     let prefixes = durable::names(&folder)?.into_iter().filter(|it| it.len() == 2);
     Ok(prefixes.flat_map(move |prefix| {
         let (names, error) = match durable::names(&folder.join(&prefix)) {
@@ -250,7 +252,7 @@ fn digests(folder: PathBuf) -> Result<impl Iterator<Item = Result<Sha256, DiskEr
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;
-    use crate::verify::verify_file;
+    use crate::{Checked, Promise, check_file, verify_file};
 
     /// Opens a shelf in a new folder.
     pub(crate) fn shelf() -> (tempfile::TempDir, Shelf) {
@@ -264,6 +266,14 @@ pub(crate) mod testing {
         let path = durable::temporary(&shelf.partials());
         fs::write(&path, bytes).unwrap();
         verify_file(&path, Sha256::of(bytes), bytes.len() as u64).unwrap()
+    }
+
+    /// Takes bytes in although they are not what was promised.
+    pub(crate) fn unverified(path: &Path) -> Unverified {
+        match check_file(path, Sha256::of(b"promised"), 8, Promise::Waived).unwrap() {
+            Checked::Unverified(it) => it,
+            Checked::Verified(it) => panic!("{it:?} is what was promised"),
+        }
     }
 
     pub(crate) fn placed(shelf: &Shelf, bytes: &[u8]) -> Object {
@@ -323,7 +333,7 @@ mod tests {
         let (_folder, shelf) = shelf();
         let path = shelf.partials().join("x");
         fs::write(&path, b"who knows").unwrap();
-        let loose = shelf.place_unverified(crate::verify::hash_unverified(&path).unwrap()).unwrap();
+        let loose = shelf.place_unverified(unverified(&path)).unwrap();
         assert_eq!(shelf.object(&loose.digest()).unwrap(), None);
         assert_eq!(shelf.objects().unwrap().count(), 0);
         assert_eq!(shelf.loose(&loose.digest()).unwrap(), Some(loose));

@@ -1,4 +1,7 @@
-//! Turns bytes on disk into a proof that they are what was promised.
+//! The one door between bytes that arrived and bytes that are what the catalog promised.
+//!
+//! - A [`Verified`] is made here and nowhere else, and only where digest and size are the promised ones.
+//! - The bytes of each were synced before it was made.
 
 use std::{
     fs::File,
@@ -8,10 +11,9 @@ use std::{
 
 use base::{Hasher, Sha256};
 
-/// Length of the pieces whose digests are kept beside an object.
-pub const CHUNK_BYTES: u64 = 16 << 20;
+use crate::CHUNK_BYTES;
 
-/// Bytes that are what the catalog promised: a synced temporary file that nobody else writes.
+/// Bytes that turned out to be what was promised. They stand in a temporary file until they are shelved.
 #[derive(Debug)]
 pub struct Verified {
     path: PathBuf,
@@ -20,118 +22,144 @@ pub struct Verified {
     chunks: Vec<Sha256>,
 }
 
-/// Bytes that were hashed but not held to a promise, because the operator said so.
+/// Bytes that differ from the promise, of a host that waived it. Never served to anybody.
 #[derive(Debug)]
 pub struct Unverified {
     path: PathBuf,
-    digest: Sha256,
+    promised: Sha256,
+    found: Sha256,
     size_bytes: u64,
 }
 
-/// Bytes that are not what was promised.
-#[derive(Debug)]
+/// Bytes that differ from the promise. They stand apart, for quarantine.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "Model checksum verification failed: {name} from {origin}: promised {promised} of {promised_bytes} bytes, \
+     found {found} of {found_bytes} bytes; they are kept apart in {path}"
+)]
 pub struct Refused {
-    path: PathBuf,
-    promised: Sha256,
-    promised_size_bytes: u64,
-    found: Sha256,
-    found_size_bytes: u64,
+    /// The want's name.
+    pub name: String,
+    /// Which source the bytes came from.
+    pub origin: String,
+    /// The digest that the catalog promised.
+    pub promised: Sha256,
+    /// The size that the catalog promised.
+    pub promised_bytes: u64,
+    /// The digest of what came.
+    pub found: Sha256,
+    /// The size of what came.
+    pub found_bytes: u64,
+    /// Where the bytes stand.
+    pub path: PathBuf,
 }
 
-/// Why a file gave no [`Verified`].
+/// Whether the catalog's promise has to be kept on this host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// Bytes that differ are refused.
+    Kept,
+    /// The operator set `verifyChecksums = false`: bytes that differ are marked, not refused.
+    Waived,
+}
+
+/// What a check under a [`Promise`] let through.
+#[derive(Debug)]
+pub enum Checked {
+    /// The bytes are the promised ones, whether or not they had to be.
+    Verified(Verified),
+    /// The bytes differ, and the promise was waived.
+    Unverified(Unverified),
+}
+
+/// Why a file that stands somewhere did not verify.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The bytes are others than promised. Put them into quarantine.
-    #[error("Model checksum verification failed: {} holds {} bytes with sha256 {}, promised were {} bytes with {}",
-        .0.path.display(), .0.found_size_bytes, .0.found, .0.promised_size_bytes, .0.promised)]
-    Refused(Box<Refused>),
     /// The file cannot be read. Nothing is known about its bytes.
-    #[error("read {}", path.display())]
+    #[error("read {path}")]
     Read {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The cause.
         source: io::Error,
     },
+    /// The file can be read and is not what was promised.
+    #[error(transparent)]
+    Refused(Box<Refused>),
+}
+
+/// Hashes a file that stands somewhere, in one pass, syncs it and compares it with a promise.
+pub fn verify_file(path: &Path, promised: Sha256, promised_bytes: u64) -> Result<Verified, VerifyError> {
+    let (digest, size_bytes, chunks) =
+        hash(path).map_err(|source| VerifyError::Read { path: path.into(), source })?;
+    if (digest, size_bytes) == (promised, promised_bytes) {
+        return Ok(Verified { path: path.into(), digest, size_bytes, chunks });
+    }
+    let name = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
+    let (origin, path, found, found_bytes) = (path.display().to_string(), path.into(), digest, size_bytes);
+    let refused = Refused { name, origin, promised, promised_bytes, found, found_bytes, path };
+    Err(VerifyError::Refused(Box::new(refused)))
+}
+
+/// Hashes a file as [`verify_file`] does, and lets bytes that differ through where the promise was waived.
+pub fn check_file(
+    path: &Path,
+    promised: Sha256,
+    promised_bytes: u64,
+    promise: Promise,
+) -> Result<Checked, VerifyError> {
+    match verify_file(path, promised, promised_bytes) {
+        Ok(verified) => Ok(Checked::Verified(verified)),
+        Err(VerifyError::Refused(it)) if promise == Promise::Waived => {
+            let Refused { promised, found, found_bytes: size_bytes, path, .. } = *it;
+            Ok(Checked::Unverified(Unverified { path, promised, found, size_bytes }))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Verified {
-    /// Returns where the bytes are.
+    /// Returns where the bytes stand for now.
     pub fn path(&self) -> &Path {
         &self.path
     }
-    /// Returns the digest of the whole.
+
+    /// Returns the digest, which is the promised one.
     pub fn digest(&self) -> Sha256 {
         self.digest
     }
-    /// Returns how many bytes there are.
+
+    /// Returns the size, which is the promised one.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
-    /// Returns the digest of each 16 MiB piece, the last one shorter.
+
+    /// Returns the digests of the file's 16 MiB chunks, in order.
     pub fn chunks(&self) -> &[Sha256] {
         &self.chunks
     }
 }
 
 impl Unverified {
-    /// Returns where the bytes are.
+    /// Returns where the bytes stand for now.
     pub fn path(&self) -> &Path {
         &self.path
     }
-    /// Returns the digest that was found.
-    pub fn digest(&self) -> Sha256 {
-        self.digest
-    }
-    /// Returns how many bytes there are.
-    pub fn size_bytes(&self) -> u64 {
-        self.size_bytes
-    }
-}
 
-impl Refused {
-    /// Returns where the bytes are.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
     /// Returns the digest that the catalog promised.
     pub fn promised(&self) -> Sha256 {
         self.promised
     }
-    /// Returns the size that the catalog promised.
-    pub fn promised_size_bytes(&self) -> u64 {
-        self.promised_size_bytes
-    }
-    /// Returns the digest that was found.
+
+    /// Returns the digest of what came.
     pub fn found(&self) -> Sha256 {
         self.found
     }
-    /// Returns the size that was found.
-    pub fn found_size_bytes(&self) -> u64 {
-        self.found_size_bytes
-    }
-}
 
-/// Hashes a file in one pass and holds it to the promise.
-pub fn verify_file(path: &Path, promised: Sha256, promised_size_bytes: u64) -> Result<Verified, VerifyError> {
-    let (found, found_size_bytes, chunks) =
-        hash(path).map_err(|source| VerifyError::Read { path: path.to_owned(), source })?;
-    if (found, found_size_bytes) == (promised, promised_size_bytes) {
-        return Ok(Verified { path: path.to_owned(), digest: found, size_bytes: found_size_bytes, chunks });
+    /// Returns the size of what came.
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
     }
-    Err(VerifyError::Refused(Box::new(Refused {
-        path: path.to_owned(),
-        promised,
-        promised_size_bytes,
-        found,
-        found_size_bytes,
-    })))
-}
-
-/// Hashes a file without holding it to anything.
-pub fn hash_unverified(path: &Path) -> io::Result<Unverified> {
-    let (digest, size_bytes, _) = hash(path)?;
-    Ok(Unverified { path: path.to_owned(), digest, size_bytes })
 }
 
 fn hash(path: &Path) -> io::Result<(Sha256, u64, Vec<Sha256>)> {

@@ -113,10 +113,10 @@ impl ViewFile {
         }
     }
 
-    fn stands_on(&self, shelf: &Shelf) -> Result<bool, DiskError> {
+    fn stands(&self, on: &Shelf) -> Result<bool, DiskError> {
         Ok(match &self.bytes {
-            Bytes::Proven(it) => shelf.object(&it.digest())?.as_ref() == Some(it),
-            Bytes::Unproven(it) => shelf.loose(&it.digest())?.as_ref() == Some(it),
+            Bytes::Proven(it) => on.object(&it.digest())?.as_ref() == Some(it),
+            Bytes::Unproven(it) => on.loose(&it.digest())?.as_ref() == Some(it),
         })
     }
 }
@@ -126,7 +126,7 @@ fn hold(shelf: &Shelf, files: &[ViewFile]) -> Result<Vec<Lease>, ViewError> {
     let mut leases = Vec::with_capacity(files.len());
     for file in files {
         leases.push(shelf.lease(&file.digest())?);
-        if !file.stands_on(shelf)? {
+        if !file.stands(shelf)? {
             return Err(ViewError::Gone { path: file.path.clone(), digest: file.digest() });
         }
     }
@@ -136,13 +136,13 @@ fn hold(shelf: &Shelf, files: &[ViewFile]) -> Result<Vec<Lease>, ViewError> {
 /// Refuses two files at one path, and a file where another one needs a folder.
 fn refuse_collisions<'a>(files: impl Iterator<Item = &'a EntryPath>) -> Result<(), ViewError> {
     let mut seen: BTreeMap<&str, &EntryPath> = BTreeMap::new();
-    let paths = files.collect::<Vec<_>>();
-    for path in &paths {
+    let all = files.collect::<Vec<_>>();
+    for path in &all {
         if let Some(first) = seen.insert(path.as_str(), path) {
             return Err(ViewError::Collision { first: first.clone(), second: (*path).clone() });
         }
     }
-    for path in paths {
+    for path in all {
         if let Some(first) = path.ancestors().find_map(|it| seen.get(it)) {
             return Err(ViewError::Collision { first: (*first).clone(), second: path.clone() });
         }

@@ -80,9 +80,10 @@ fn drop_standing(shelf: &Shelf, planned: &Drop) -> Result<bool, DiskError> {
     let standing = &planned.standing;
     // From here on nobody gets a lease, and with it no new use, until this function ends.
     let Some(eviction) = shelf.evict(&standing.digest)? else { return Ok(false) };
-    let path = match standing.verified {
-        true => shelf.object_path(&standing.digest),
-        false => shelf.loose_path(&standing.digest),
+    let path = if standing.verified {
+        shelf.object_path(&standing.digest)
+    } else {
+        shelf.loose_path(&standing.digest)
     };
     let placed = last_written(&path)?.map(|it| it.1);
     let used = eviction.last_lease()?.max(placed);
@@ -90,9 +91,10 @@ fn drop_standing(shelf: &Shelf, planned: &Drop) -> Result<bool, DiskError> {
         eviction.give_back()?;
         return Ok(false);
     }
-    let removed = match standing.verified {
-        true => shelf.remove_object(&standing.digest)?,
-        false => shelf.remove_loose(&standing.digest)?,
+    let removed = if standing.verified {
+        shelf.remove_object(&standing.digest)?
+    } else {
+        shelf.remove_loose(&standing.digest)?
     };
     eviction.forget()?;
     Ok(removed)

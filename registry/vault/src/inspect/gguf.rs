@@ -63,7 +63,7 @@ impl<R: Read> Header<R> {
             let kind = self.u32()?;
             match (key.as_str(), kind) {
                 ("general.architecture", STRING) => {
-                    inspected.architecture = Some(self.text("the architecture")?)
+                    inspected.architecture = Some(self.text("the architecture")?);
                 }
                 ("general.alignment", 4) => alignment = u64::from(self.u32()?),
                 _ => self.pass_value(kind, 0)?,

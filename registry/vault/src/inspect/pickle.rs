@@ -20,7 +20,7 @@ pub(super) fn is_pickle(start: &[u8]) -> bool {
     framed || calls || collects
 }
 
-/// Tells a zip that PyTorch wrote from another one, by the names in its directory.
+/// Tells a zip that `torch.save` wrote from another one, by the names in its directory.
 pub(super) fn zip_kind(file: &mut (impl Read + Seek), size_bytes: u64) -> io::Result<Format> {
     let end_bytes = END_BYTES_MAX.min(size_bytes);
     let end = read_at(file, size_bytes - end_bytes, end_bytes)?;
@@ -31,10 +31,9 @@ pub(super) fn zip_kind(file: &mut (impl Read + Seek), size_bytes: u64) -> io::Re
     };
     let (Some(length), Some(start)) = (number(12), number(16)) else { return Ok(Format::Zip) };
     // A zip of 4 GiB or more says so and names its directory elsewhere; it stands right before the end then too.
-    let directory = match start == u64::from(u32::MAX) || length == u64::from(u32::MAX) {
-        true => end[..at].to_vec(),
-        false => read_at(file, start, length.min(DIRECTORY_BYTES_MAX))?,
-    };
+    let is_large = start == u64::from(u32::MAX) || length == u64::from(u32::MAX);
+    let directory =
+        if is_large { end[..at].to_vec() } else { read_at(file, start, length.min(DIRECTORY_BYTES_MAX))? };
     let has_pickle = names(&directory).any(|it| it.ends_with(b".pkl") || it.ends_with(b".pickle"));
     let is_pickled = has_pickle || directory.windows(9).any(|it| it == b"/data.pkl");
     Ok(if is_pickled { Format::PytorchZip } else { Format::Zip })

@@ -23,7 +23,8 @@ impl Pacer {
     /// Books bytes that were read, and waits until the rate allows more.
     pub(super) fn spent(&self, bytes: u64) {
         let Some(rate) = self.bytes_per_second else { return };
-        let takes = Duration::from_nanos((u128::from(bytes) * 1_000_000_000 / u128::from(rate.get())) as u64);
+        let nanoseconds = u128::from(bytes) * 1_000_000_000 / u128::from(rate.get());
+        let takes = Duration::from_nanos(nanoseconds.try_into().unwrap_or(u64::MAX));
         let due = {
             let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
             // Time in which nobody read is not saved up.
@@ -31,8 +32,6 @@ impl Pacer {
             *due
         };
         let ahead = due.saturating_duration_since(Instant::now());
-        if ahead > BURST {
-            std::thread::sleep(ahead - BURST);
-        }
+        std::thread::sleep(ahead.saturating_sub(BURST));
     }
 }

@@ -10,10 +10,9 @@ use std::{
 use base::{Hasher, Sha256};
 
 use crate::{
-    DiskError, Object, Quarantined, Shelf,
+    CHUNK_BYTES, DiskError, Object, Quarantined, Shelf, VerifyError,
     chunks::span,
     durable::{self, at},
-    verify::{self, VerifyError},
 };
 
 /// A copy of a damaged object that is being mended. Dropped before [`Repair::finish`], it leaves nothing behind.
@@ -87,14 +86,14 @@ impl Repair {
     pub fn finish(self) -> Result<Object, RepairError> {
         let (promised, size_bytes) = (self.damaged.promised, self.damaged.promised_size_bytes);
         self.copy.sync_all().map_err(at("sync", &self.path))?;
-        match verify::verify_file(&self.path, promised, size_bytes) {
+        match crate::verify_file(&self.path, promised, size_bytes) {
             Ok(verified) => {
                 let object = self.shelf.place(verified)?;
                 self.shelf.release(&self.damaged)?;
                 Ok(object)
             }
             Err(VerifyError::Refused(refused)) => {
-                Err(RepairError::StillDamaged { digest: promised, found: refused.found() })
+                Err(RepairError::StillDamaged { digest: promised, found: refused.found })
             }
             Err(VerifyError::Read { path, source }) => {
                 Err(DiskError::Io { doing: "read", path, source }.into())
@@ -118,7 +117,7 @@ impl Drop for Repair {
 ///
 /// None are wrong where the bytes only have something appended: then a repair needs no piece at all.
 pub fn damaged_chunks(shelf: &Shelf, damaged: &Quarantined) -> Result<Option<Vec<usize>>, DiskError> {
-    if damaged.promised_size_bytes <= verify::CHUNK_BYTES {
+    if damaged.promised_size_bytes <= CHUNK_BYTES {
         // One piece, which is the whole.
         return Ok(Some(vec![0]));
     }

@@ -8,7 +8,7 @@ const NOW: UnixSeconds = UnixSeconds(1_000);
 /// Bytes of three pieces, the last one short.
 fn three_pieces() -> Vec<u8> {
     let bytes = usize::try_from(2 * CHUNK_BYTES + 1000).unwrap();
-    (0..bytes).map(|it| (it % 251) as u8).collect()
+    (0..bytes).map(|it| u8::try_from(it % 251).unwrap()).collect()
 }
 
 fn overwrite(path: &std::path::Path, bytes: &[u8]) {
@@ -42,7 +42,8 @@ fn a_flipped_byte_takes_the_object_off_the_shelf_and_its_piece_is_named_and_mend
 
     let mut repair = Repair::begin(&shelf, &record).unwrap();
     let place = span(record.promised_size_bytes, 1).unwrap();
-    let piece = |bytes: &[u8]| bytes[place.start as usize..place.end as usize].to_vec();
+    let place = usize::try_from(place.start).unwrap()..usize::try_from(place.end).unwrap();
+    let piece = |bytes: &[u8]| bytes[place.clone()].to_vec();
     let refused = repair.patch(1, &piece(&bad)).unwrap_err();
     assert!(matches!(refused, RepairError::WrongPiece { index: 1, .. }), "{refused}");
     repair.patch(1, &piece(&good)).unwrap();
@@ -115,9 +116,9 @@ fn every_object_is_reported_once_in_order_and_to_scrub_is_no_use() {
     }
     let count = Count(AtomicU64::new(0));
     let pace = Pace { threads: NonZeroUsize::new(4).unwrap(), bytes_per_second: None };
-    let checked = scrub(&shelf, &digests, pace, NOW, &count);
-    assert_eq!(checked.iter().map(|it| it.digest).collect::<Vec<_>>(), digests);
-    for (index, it) in checked.iter().enumerate() {
+    let seen = scrub(&shelf, &digests, pace, NOW, &count);
+    assert_eq!(seen.iter().map(|it| it.digest).collect::<Vec<_>>(), digests);
+    for (index, it) in seen.iter().enumerate() {
         assert_eq!(matches!(it.health, Health::Missing), index == 7, "{it:?}");
     }
     assert_eq!(count.0.into_inner(), 2000);
@@ -134,8 +135,8 @@ fn a_cancelled_scrub_leaves_the_rest_unchecked() {
     }
     let (_folder, shelf) = shelf();
     let object = placed(&shelf, b"weights");
-    let checked = scrub(&shelf, &[object.digest()], Pace::default(), NOW, &Enough);
-    assert!(matches!(checked[0].health, Health::Unchecked));
+    let seen = scrub(&shelf, &[object.digest()], Pace::default(), NOW, &Enough);
+    assert!(matches!(seen[0].health, Health::Unchecked));
 }
 
 #[test]

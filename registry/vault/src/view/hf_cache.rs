@@ -108,7 +108,7 @@ impl HfCache {
         let commit = snapshot.commit.to_string();
         for file in &snapshot.files {
             let path = file.path().as_str();
-            if !file.stands_on(&self.shelf)?
+            if !file.stands(&self.shelf)?
                 || link(&repo.join("snapshots").join(&commit).join(path))? != Some(blob_link(file))
                 || link(&self.blob(&snapshot.repo, &file.digest()))?
                     != Some(self.shelf_link(&snapshot.repo, file))

@@ -49,7 +49,7 @@ impl EntryPath {
         if text.starts_with('/') {
             return Err(PathError::Absolute(path()));
         }
-        if let Some(character) = text.chars().find(is_deceptive) {
+        if let Some(character) = text.chars().find(|it| is_deceptive(*it)) {
             return Err(PathError::Character { path: path(), character });
         }
         for part in text.split('/') {
@@ -80,9 +80,9 @@ impl EntryPath {
 }
 
 /// Control characters, the backslash, and characters that hide or turn what stands around them.
-fn is_deceptive(character: &char) -> bool {
+fn is_deceptive(character: char) -> bool {
     let unseen = matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    character.is_control() || *character == '\\' || unseen
+    character.is_control() || character == '\\' || unseen
 }
 
 impl fmt::Display for EntryPath {

@@ -131,7 +131,7 @@ impl ModelStore {
         let Some(view) = self.view(id)? else { return Ok(false) };
         let mut wanted = Vec::with_capacity(files.len());
         for file in files {
-            if !file.stands_on(&self.shelf)? {
+            if !file.stands(&self.shelf)? {
                 return Ok(false);
             }
             let (path, digest, verified) = (file.path().clone(), file.digest(), file.is_verified());
@@ -179,7 +179,7 @@ fn swap(aside: &Path, path: &Path) -> Result<(), ViewError> {
     match rustix::fs::renameat_with(CWD, aside, CWD, path, RenameFlags::EXCHANGE) {
         Ok(()) => {}
         Err(rustix::io::Errno::NOENT) => {
-            fs::rename(aside, path).map_err(at("put the view in place at", path))?
+            fs::rename(aside, path).map_err(at("put the view in place at", path))?;
         }
         // A file system that cannot exchange (NFS, old overlays): for a moment there is no view, never half of one.
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
