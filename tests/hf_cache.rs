@@ -5,9 +5,10 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -299,6 +300,55 @@ fn load_with_all_of_three(host: &Host, sets: &[Snapshot; 3]) {
     assert_eq!(commits, sets.iter().map(|it| it.commit).collect());
     assert_eq!(found.iter().filter(|it| it.revisions == ["main"]).count(), 1);
     assert_eq!(fs::read_dir(repo_folder(host, "acme/one").join(".aside")).unwrap().count(), 0);
+}
+
+const HOLD: &str = r#"
+import sys
+from huggingface_hub.utils import WeakFileLock
+with WeakFileLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.readline()
+    open(sys.argv[2], "w").close()
+"#;
+
+#[test]
+fn a_blob_that_a_python_client_has_locked_is_left_alone_until_the_client_is_done() {
+    for client in clients() {
+        let host = host();
+        let snapshot = snapshot(&host.shelf, "acme/one", &FILES[..1]);
+        let lock =
+            host.cache.root().join(format!(".locks/models--acme--one/{}.lock", Sha256::of(b"weights")));
+        fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        let done = host.cache.root().with_file_name("done");
+        let mut holder = Command::new(client.join("bin/python"));
+        holder.args(["-c", HOLD]).args([&lock, &done]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = holder.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(holder.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "held\n");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // The client goes on once this process stands before the lock.
+                wait_until(|| open_files().any(|it| it == lock));
+                drop(holder.stdin.take());
+            });
+            host.cache.publish(&snapshot).unwrap();
+        });
+        assert!(done.exists(), "{}: the lock was not waited for", client.display());
+        holder.wait().unwrap();
+    }
+}
+
+fn open_files() -> impl Iterator<Item = PathBuf> {
+    fs::read_dir("/proc/self/fd").unwrap().filter_map(|it| fs::read_link(it.ok()?.path()).ok())
+}
+
+fn wait_until(is_so: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !is_so() {
+        assert!(started.elapsed() < std::time::Duration::from_secs(60), "waited in vain");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn a_lease_holds_across_processes_and_ends_with_a_killed_one() {
 }
 
 #[test]
-fn stale_partials_and_old_quarantine_go_and_a_dry_run_says_how_much() {
+fn stale_partials_that_nobody_holds_and_old_quarantine_go_and_a_dry_run_says_how_much() {
     let (_folder, shelf) = shelf();
     fs::write(shelf.partials().join("half"), b"12345").unwrap();
     fs::create_dir(shelf.partials().join("parts")).unwrap();
@@ -265,8 +265,12 @@ fn stale_partials_and_old_quarantine_go_and_a_dry_run_says_how_much() {
     let planned = plan(&Inventory::take(&shelf).unwrap(), &Keep::default(), &all_old());
     assert_eq!((planned.partials.len(), planned.quarantine.len(), planned.freed_bytes), (2, 1, 13));
     assert!(shelf.partials().join("half").exists());
+    let held = File::open(shelf.partials().join("half")).unwrap();
+    held.lock().unwrap();
     let swept = sweep(&shelf, &planned);
-    assert_eq!((swept.partials, swept.quarantine, swept.freed_bytes), (2, 1, 13));
+    assert_eq!((swept.partials, swept.in_use, swept.quarantine, swept.freed_bytes), (1, 1, 1, 8));
+    drop(held);
+    assert_eq!(sweep(&shelf, &planned).partials, 1);
     assert_eq!(fs::read_dir(shelf.partials()).unwrap().count(), 0);
     assert_eq!(shelf.quarantined(&Sha256::of(b"right")).unwrap(), []);
 }

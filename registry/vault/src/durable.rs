@@ -73,10 +73,11 @@ pub(crate) fn write(aside: &Path, path: &Path, bytes: &[u8], mode: u32) -> Resul
 }
 
 /// Makes a symlink, or points one elsewhere, so that a reader finds the old or the new one and never none.
+/// The caller syncs the folder when its links are all there.
 pub(crate) fn symlink(aside: &Path, target: &Path, path: &Path) -> Result<(), DiskError> {
     let temporary = temporary(aside);
     std::os::unix::fs::symlink(target, &temporary).map_err(at("make the link", &temporary))?;
-    let renamed = rename(&temporary, path);
+    let renamed = fs::rename(&temporary, path).map_err(at("put the link in place at", path));
     if renamed.is_err() {
         discard(&temporary);
     }

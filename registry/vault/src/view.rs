@@ -12,11 +12,18 @@ pub use hf_cache::{CachedSnapshot, HfCache, RepoName, RepoNameError, Snapshot, s
 pub use path::{EntryPath, PathError};
 pub use store::{ModelStore, ModelView, ViewedFile};
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use base::{ModelId, Sha256};
 
-use crate::{DiskError, Lease, Loose, Object, Shelf};
+use crate::{
+    DiskError, Lease, Loose, Object, Shelf,
+    durable::{self, at},
+    shelf::FOLDER_MODE,
+};
 
 /// One file of a view: its path, and the bytes it shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +113,7 @@ impl ViewFile {
         matches!(self.bytes, Bytes::Proven(_))
     }
 
-    fn target(&self) -> &std::path::Path {
+    fn target(&self) -> &Path {
         match &self.bytes {
             Bytes::Proven(it) => it.path(),
             Bytes::Unproven(it) => it.path(),
@@ -119,6 +126,20 @@ impl ViewFile {
             Bytes::Unproven(it) => on.loose(&it.digest())?.as_ref() == Some(it),
         })
     }
+}
+
+/// Fills a new folder with links that nobody sees yet, and makes them durable.
+fn build(folder: &Path, files: &[ViewFile], target: impl Fn(&ViewFile) -> PathBuf) -> Result<(), DiskError> {
+    durable::folder(folder, FOLDER_MODE)?;
+    let mut folders = BTreeSet::from([folder.to_owned()]);
+    for file in files {
+        let link = folder.join(file.path().as_str());
+        let parent = link.parent().unwrap_or(folder).to_owned();
+        durable::folder(&parent, FOLDER_MODE)?;
+        std::os::unix::fs::symlink(target(file), &link).map_err(at("make the link", &link))?;
+        folders.insert(parent);
+    }
+    folders.iter().try_for_each(|it| durable::sync_folder(it))
 }
 
 /// Keeps all files from gc and says which of them is gone already.

@@ -1,6 +1,10 @@
 //! Doing what was decided.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    path::Path,
+};
 
 use serde::Serialize;
 
@@ -106,8 +110,14 @@ fn drop_leftover(path: &Path, is_stale: impl Fn(base::UnixSeconds) -> bool) -> R
         Some((_, written)) if is_stale(written) => {}
         _ => return Ok(false),
     }
-    if !path.is_dir() {
-        return durable::remove(path);
+    if path.is_file() {
+        let file = File::open(path).map_err(at("open the partial", path))?;
+        return match file.try_lock() {
+            Ok(()) => durable::remove(path),
+            // A download that has waited for long still holds its file.
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(at("lock the partial", path)(error)),
+        };
     }
     match fs::remove_dir_all(path) {
         Ok(()) => Ok(true),

@@ -36,7 +36,7 @@ use std::{
 
 use base::Sha256;
 
-use super::{EntryPath, ViewError, ViewFile, hold, refuse_collisions};
+use super::{EntryPath, ViewError, ViewFile, build, hold, refuse_collisions};
 use crate::{
     DiskError, Shelf,
     durable::{self, at},
@@ -96,6 +96,7 @@ impl HfCache {
         for file in &snapshot.files {
             self.link_blob(&snapshot.repo, file)?;
         }
+        durable::sync_folder(&repo.join("blobs"))?;
         self.link_files(snapshot)?;
         self.mark_absent(snapshot)?;
         self.list_files(snapshot)?;
@@ -142,27 +143,33 @@ impl HfCache {
 
     fn link_files(&self, snapshot: &Snapshot) -> Result<(), DiskError> {
         let place = self.folder(&snapshot.repo).join("snapshots").join(snapshot.commit.to_string());
-        let aside = self.aside(&snapshot.repo);
-        let appears = !place.exists();
-        let built = if appears { durable::temporary(&aside) } else { place.clone() };
-        durable::folder(&built, FOLDER_MODE)?;
-        for file in &snapshot.files {
-            let path = built.join(file.path().as_str());
-            if link(&path)? != Some(blob_link(file)) {
-                durable::folder(path.parent().unwrap_or(&built), FOLDER_MODE)?;
-                durable::symlink(&aside, &blob_link(file), &path)?;
-            }
+        if place.exists() {
+            return self.fill(&place, snapshot);
         }
-        if !appears {
-            return Ok(());
-        }
-        match durable::rename(&built, &place) {
-            // A client made the folder meanwhile: fill that one. It exists now, so this happens once.
+        let aside = durable::temporary(&self.aside(&snapshot.repo));
+        build(&aside, &snapshot.files, blob_link)?;
+        match durable::rename(&aside, &place) {
+            // A client made the folder meanwhile.
             Err(DiskError::Io { source, .. }) if source.kind() == io::ErrorKind::DirectoryNotEmpty => {
-                self.link_files(snapshot)
+                self.fill(&place, snapshot)
             }
             renamed => renamed,
         }
+    }
+
+    /// Adds to a snapshot that is there already, file by file.
+    fn fill(&self, place: &Path, snapshot: &Snapshot) -> Result<(), DiskError> {
+        let aside = self.aside(&snapshot.repo);
+        for file in &snapshot.files {
+            let path = place.join(file.path().as_str());
+            if link(&path)? != Some(blob_link(file)) {
+                let folder = path.parent().unwrap_or(place);
+                durable::folder(folder, FOLDER_MODE)?;
+                durable::symlink(&aside, &blob_link(file), &path)?;
+                durable::sync_folder(folder)?;
+            }
+        }
+        Ok(())
     }
 
     fn mark_absent(&self, snapshot: &Snapshot) -> Result<(), DiskError> {
@@ -172,7 +179,8 @@ impl HfCache {
         }
         for path in snapshot.absent.iter().map(|it| marks.join(it.as_str())).filter(|it| !it.is_file()) {
             durable::folder(path.parent().unwrap_or(&marks), FOLDER_MODE)?;
-            durable::write(&self.aside(&snapshot.repo), &path, b"", PUBLIC_FILE_MODE)?;
+            // Empty and of no consequence if a power cut takes it: the next time it is made again.
+            fs::File::create(&path).map_err(at("make the mark", &path))?;
         }
         Ok(())
     }

@@ -17,11 +17,11 @@ use std::{
 use base::{ModelId, Sha256};
 use rustix::fs::{CWD, RenameFlags};
 
-use super::{EntryPath, ViewError, ViewFile, hold, refuse_collisions};
+use super::{EntryPath, ViewError, ViewFile, build, hold, refuse_collisions};
 use crate::{
     DiskError, Shelf,
     durable::{self, at},
-    shelf::{FOLDER_MODE, RESERVED},
+    shelf::RESERVED,
 };
 
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
@@ -78,7 +78,8 @@ impl ModelStore {
         let _lock = self.lock()?;
         self.view(id)?;
         let aside = durable::temporary(self.shelf.root());
-        let swapped = build(&aside, files).and_then(|()| swap(&aside, &self.path(id)));
+        let swapped =
+            build(&aside, files, target).map_err(ViewError::from).and_then(|()| swap(&aside, &self.path(id)));
         self.clear_aside()?;
         swapped?;
         Ok(true)
@@ -153,17 +154,6 @@ impl ModelStore {
         }
         Ok(())
     }
-}
-
-fn build(aside: &Path, files: &[ViewFile]) -> Result<(), ViewError> {
-    durable::folder(aside, FOLDER_MODE)?;
-    for file in files {
-        let link = aside.join(file.path().as_str());
-        durable::folder(link.parent().unwrap_or(aside), FOLDER_MODE)?;
-        std::os::unix::fs::symlink(target(file), &link).map_err(at("make the link", &link))?;
-        durable::sync_folder(link.parent().unwrap_or(aside))?;
-    }
-    Ok(())
 }
 
 /// Returns the link from where the view will stand, not from where it is built.
