@@ -106,7 +106,7 @@ impl<R: Read> Header<R> {
         if offset % alignment != 0 {
             return Err(flaw(format!("tensor {name:?} starts at {offset}, no multiple of {alignment}")));
         }
-        inspected.count(dtype(kind).map_or_else(|| format!("type-{kind}"), |it| it.0.to_owned()), shape);
+        inspected.count(dtype(kind).map_or("unknown", |it| it.0).to_owned(), shape);
         // Of a type that is newer than this reader only the start is known.
         let Some((_, block_numbers, block_bytes)) = dtype(kind) else { return Ok(offset) };
         if numbers % block_numbers != 0 {

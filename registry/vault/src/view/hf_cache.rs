@@ -68,7 +68,7 @@ impl HfCache {
         durable::folder(&root.join(".locks"), LOCKS_MODE)?;
         let tag = root.join("CACHEDIR.TAG");
         if !tag.exists() {
-            durable::write(&root.join(".locks"), &tag, TAG, PUBLIC_FILE_MODE)?;
+            durable::write(&root, &tag, TAG, PUBLIC_FILE_MODE)?;
         }
         Ok(Self { root, shelf: shelf.clone() })
     }

@@ -9,6 +9,7 @@
 //! finds all of the old or all of the new.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -125,6 +126,11 @@ impl ModelStore {
             }
         }
         Ok(views)
+    }
+
+    /// Returns the digests of all that some view shows, verified or not. They are live for gc.
+    pub fn digests(&self) -> Result<BTreeSet<Sha256>, ViewError> {
+        Ok(self.views()?.into_iter().flat_map(|it| it.files).map(|it| it.digest).collect())
     }
 
     /// Says whether the view shows exactly these files: one `readlink` for each, nothing is opened but the folder.
