@@ -1,1 +1,681 @@
-//! Nothing stands here yet.
+//! Stories of an index on a branch: real repositories, written by `git`, served from a folder or by git's own server.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    http::{Response, StatusCode, header},
+};
+use base::{CommitId, UnixSeconds, time::HandClock};
+use catalog::{
+    follow::{FollowError, Follower, Look, Origin, Snapshot},
+    git::{GitError, GitLogin, GitOptions, Provenance, follow_git},
+    location::{GitLocation, Location},
+};
+use tokio::io::AsyncWriteExt as _;
+
+/// Long enough for a busy machine; no story waits so long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+type Seen = Snapshot<String, String>;
+
+/// Holds only what starts and ends with a brace, as a whole document does.
+fn braces(bytes: &[u8]) -> (Option<String>, String) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let whole = text.starts_with('{') && text.ends_with('}');
+    (whole.then_some(text), format!("{} bytes", bytes.len()))
+}
+
+/// A repository that people push to, and the folder of the one who follows it.
+struct Scene {
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let scene = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(scene.work()).unwrap();
+        scene.git(&["init", "-q", "-b", "main", "."]);
+        scene.git(&["init", "-q", "--bare", "-b", "main", scene.bare().to_str().unwrap()]);
+        scene.git(&["remote", "add", "origin", scene.bare().to_str().unwrap()]);
+        scene
+    }
+
+    fn work(&self) -> PathBuf {
+        self.folder.path().join("work")
+    }
+
+    fn bare(&self) -> PathBuf {
+        self.folder.path().join("models.git")
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn git(&self, words: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=Ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"])
+            .args(words)
+            .current_dir(self.work())
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("HOME", self.folder.path())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Commits an index and pushes it.
+    fn push(&self, text: &str) -> CommitId {
+        fs::write(self.work().join("index.json"), text).unwrap();
+        self.push_all(text)
+    }
+
+    fn push_all(&self, message: &str) -> CommitId {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+        self.git(&["push", "-q", "-f", "origin", "HEAD"]);
+        CommitId::parse(&self.git(&["rev-parse", "HEAD"])).unwrap()
+    }
+
+    fn options(&self) -> GitOptions {
+        GitOptions { every: Duration::from_secs(3600), ..GitOptions::in_folder(self.state()) }
+    }
+
+    /// Follows the repository in its folder.
+    fn follow(&self, place: &str) -> Follower<String, String> {
+        follow(&format!("git+file://{}{place}", self.bare().display()), self.options())
+    }
+}
+
+fn follow(place: &str, options: GitOptions) -> Follower<String, String> {
+    let clock = Arc::new(HandClock::at(UnixSeconds(1_800_000_000)));
+    follow_git(location(place), options, clock, Box::new(braces), Box::new(|_| {})).unwrap()
+}
+
+fn location(text: &str) -> GitLocation {
+    match Location::parse(text).unwrap() {
+        Location::Git(place) => place,
+        Location::File(path) => panic!("{} is a file", path.display()),
+    }
+}
+
+#[track_caller]
+fn look(follower: &Follower<String, String>) -> Arc<Seen> {
+    follower.reload_now(PATIENCE).expect("a look ends in time")
+}
+
+#[track_caller]
+fn assert_in_force(seen: &Seen, text: &str, commit: CommitId) {
+    let good = seen.good.as_ref().unwrap_or_else(|| panic!("nothing is in force: {:?}", seen.look));
+    let Origin::Commit(provenance) = &good.origin else { panic!("{:?}", good.origin) };
+    assert_eq!((good.value.as_str(), provenance.commit), (text, commit), "{:?}", seen.look);
+}
+
+#[track_caller]
+fn failure(seen: &Seen) -> &GitError {
+    match &seen.look {
+        Look::Failed(error) => match &**error {
+            FollowError::Git(error) => error,
+            other => panic!("{other:?}"),
+        },
+        look => panic!("{look:?}"),
+    }
+}
+
+#[test]
+fn the_newest_commit_of_the_branch_is_taken_and_named() {
+    let scene = Scene::new();
+    let first = scene.push("{1}");
+    let follower = scene.follow("");
+    let seen = look(&follower);
+    assert_in_force(&seen, "{1}", first);
+    let Origin::Commit(Provenance { branch, path, taken_at, committed_at, .. }) =
+        &seen.good.as_ref().unwrap().origin
+    else {
+        panic!()
+    };
+    assert_eq!((branch.as_str(), path.as_str(), taken_at.0), ("main", "index.json", 1_800_000_000));
+    assert!(committed_at.0 > 1_700_000_000);
+
+    scene.push("{2}");
+    let third = scene.push("{3}");
+    assert_in_force(&look(&follower), "{3}", third);
+    follower.stop();
+}
+
+#[test]
+fn a_branch_and_a_path_are_chosen_after_the_hash() {
+    let scene = Scene::new();
+    scene.push("{main}");
+    scene.git(&["checkout", "-q", "-b", "release/next"]);
+    fs::create_dir(scene.work().join("models")).unwrap();
+    fs::write(scene.work().join("models/catalog.json"), "{release}").unwrap();
+    let commit = scene.push_all("release");
+    let follower = scene.follow("#release/next:models/catalog.json");
+    assert_in_force(&look(&follower), "{release}", commit);
+}
+
+#[test]
+fn a_branch_is_asked_again_by_itself() {
+    let scene = Scene::new();
+    scene.push("{1}");
+    let options = GitOptions { every: Duration::from_millis(50), ..scene.options() };
+    let follower = follow(&format!("git+file://{}", scene.bare().display()), options);
+    look(&follower);
+    let second = scene.push("{2}");
+    let seen = follower.wait_until(PATIENCE, |seen| seen.reloads == 2).unwrap();
+    assert_in_force(&seen, "{2}", second);
+}
+
+#[test]
+fn a_commit_whose_index_does_not_hold_changes_nothing_that_runs() {
+    let scene = Scene::new();
+    let first = scene.push("{1}");
+    let follower = scene.follow("");
+    look(&follower);
+    let broken = scene.push("{broken");
+    let seen = look(&follower);
+    assert_in_force(&seen, "{1}", first);
+    let Look::Bad { origin: Origin::Commit(from), .. } = &seen.look else { panic!("{:?}", seen.look) };
+    assert_eq!(from.commit, broken);
+    assert_eq!(look(&follower).reloads, seen.reloads, "the same broken bytes are not read again");
+    drop(follower);
+
+    let follower = scene.follow("");
+    let third = scene.push("{3}");
+    assert_in_force(&look(&follower), "{3}", third);
+}
+
+#[test]
+fn after_a_restart_with_the_repository_gone_the_last_good_commit_is_served() {
+    let scene = Scene::new();
+    let first = scene.push("{1}");
+    drop(scene.follow("").reload_now(PATIENCE).unwrap());
+    fs::rename(scene.bare(), scene.folder.path().join("away")).unwrap();
+
+    let follower = scene.follow("");
+    assert_in_force(&follower.latest(), "{1}", first);
+    let seen = look(&follower);
+    assert_in_force(&seen, "{1}", first);
+    assert!(matches!(failure(&seen), GitError::Unreachable { .. }), "{:?}", seen.look);
+
+    fs::rename(scene.folder.path().join("away"), scene.bare()).unwrap();
+    let second = scene.push("{2}");
+    assert_in_force(&look(&follower), "{2}", second);
+}
+
+#[test]
+fn a_rewritten_history_is_refused_until_it_is_accepted() {
+    let scene = Scene::new();
+    scene.push("{1}");
+    let second = scene.push("{2}");
+    let follower = scene.follow("");
+    look(&follower);
+
+    scene.git(&["reset", "-q", "--hard", "HEAD^"]);
+    let other = scene.push("{other}");
+    for _ in 0..2 {
+        let seen = look(&follower);
+        assert_in_force(&seen, "{2}", second);
+        let GitError::Rewritten { old, new, .. } = failure(&seen) else { panic!("{:?}", seen.look) };
+        assert_eq!((*old, *new), (second, other));
+    }
+    drop(follower);
+    // Back to an older commit is a rewrite too: it would take back what was in force.
+    let follower = scene.follow("");
+    scene.git(&["reset", "-q", "--hard", "HEAD^"]);
+    scene.git(&["push", "-q", "-f", "origin", "HEAD"]);
+    assert!(matches!(failure(&look(&follower)), GitError::Rewritten { .. }));
+    drop(follower);
+
+    let third = scene.push("{third}");
+    let options = GitOptions { accept_rewritten_history: true, ..scene.options() };
+    let follower = follow(&format!("git+file://{}", scene.bare().display()), options);
+    assert_in_force(&look(&follower), "{third}", third);
+    drop(follower);
+    let follower = scene.follow("");
+    let fourth = scene.push("{fourth}");
+    assert_in_force(&look(&follower), "{fourth}", fourth);
+}
+
+#[test]
+fn a_merge_that_brings_the_commit_in_force_is_no_rewrite() {
+    let scene = Scene::new();
+    scene.push("{1}");
+    scene.git(&["checkout", "-q", "-b", "side"]);
+    fs::write(scene.work().join("README"), "side").unwrap();
+    scene.push_all("side");
+    scene.git(&["checkout", "-q", "main"]);
+    scene.push("{2}");
+    let follower = scene.follow("#main");
+    look(&follower);
+    // The side branch comes first: the commit in force is the second parent.
+    scene.git(&["checkout", "-q", "-B", "merged", "side"]);
+    scene.git(&["merge", "-q", "--no-ff", "-m", "merge", "main"]);
+    scene.git(&["push", "-q", "origin", "merged:main"]);
+    let merge = CommitId::parse(&scene.git(&["rev-parse", "HEAD"])).unwrap();
+    assert_in_force(&look(&follower), "{2}", merge);
+}
+
+#[test]
+fn a_branch_that_is_deleted_and_a_file_that_is_gone_are_named_and_change_nothing() {
+    let scene = Scene::new();
+    let first = scene.push("{1}");
+    scene.git(&["push", "-q", "origin", "main:other"]);
+    let follower = scene.follow("#main");
+    look(&follower);
+
+    scene.git(&["--git-dir", scene.bare().to_str().unwrap(), "update-ref", "-d", "refs/heads/main"]);
+    let seen = look(&follower);
+    assert_in_force(&seen, "{1}", first);
+    let text = failure(&seen).to_string();
+    assert!(text.contains("branch main") && text.contains("it has other"), "{text}");
+
+    fs::remove_file(scene.work().join("index.json")).unwrap();
+    fs::write(scene.work().join("README"), "moved").unwrap();
+    let without = scene.push_all("without an index");
+    let seen = look(&follower);
+    assert_in_force(&seen, "{1}", first);
+    let GitError::NoFile { commit, .. } = failure(&seen) else { panic!("{:?}", seen.look) };
+    assert_eq!(*commit, without);
+
+    std::os::unix::fs::symlink("README", scene.work().join("index.json")).unwrap();
+    scene.push_all("a link");
+    let text = failure(&look(&follower)).to_string();
+    assert!(text.contains("it is a symbolic link, not a file"), "{text}");
+    fs::remove_file(scene.work().join("index.json")).unwrap();
+    let back = scene.push("{back}");
+    assert_in_force(&look(&follower), "{back}", back);
+}
+
+#[test]
+fn a_clone_that_broke_is_made_anew() {
+    let scene = Scene::new();
+    scene.push("{1}");
+    let follower = scene.follow("");
+    look(&follower);
+    let clone = scene.state().join("clone.git");
+    let break_it: [&dyn Fn(); 3] = [
+        &|| fs::write(clone.join("HEAD"), "nonsense").unwrap(),
+        &|| files(&clone.join("objects")).iter().for_each(|it| spoil(it)),
+        &|| fs::remove_dir_all(clone.join("objects")).unwrap(),
+    ];
+    for (round, break_it) in break_it.into_iter().enumerate() {
+        break_it();
+        let text = format!("{{round {round}}}");
+        let commit = scene.push(&text);
+        assert_in_force(&look(&follower), &text, commit);
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    entries.flat_map(|it| if it.is_dir() { files(&it) } else { vec![it] }).collect()
+}
+
+fn spoil(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    for byte in bytes.iter_mut().skip(8) {
+        *byte ^= 0x55;
+    }
+    fs::remove_file(path).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+/// Serves the repositories in a folder as a forge does: git's own CGI behind HTTP, with a password if one is set.
+struct Server {
+    address: SocketAddr,
+    asked: Arc<AtomicUsize>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+#[derive(Clone)]
+struct Forge {
+    folder: PathBuf,
+    password: Option<String>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Server {
+    fn start(folder: &Path, password: Option<&str>) -> Self {
+        Self::start_at(folder, password, "127.0.0.1:0".parse().unwrap())
+    }
+
+    fn start_at(folder: &Path, password: Option<&str>, address: SocketAddr) -> Self {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let password = password.map(str::to_owned);
+        let forge = Forge { folder: folder.to_owned(), password, asked: Arc::clone(&asked) };
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().fallback(backend).with_state(forge);
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { address, asked, runtime: Some(runtime) }
+    }
+
+    fn place(&self, rest: &str) -> String {
+        format!("git+http://{}/models.git{rest}", self.address)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
+    }
+}
+
+async fn backend(State(forge): State<Forge>, request: Request) -> Response<Body> {
+    forge.asked.fetch_add(1, Ordering::SeqCst);
+    let (parts, body) = request.into_parts();
+    let header = |name: header::HeaderName| {
+        parts.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned()
+    };
+    if forge.password.is_some() && forge.password != Some(header(header::AUTHORIZATION)) {
+        let refused = Response::builder().status(StatusCode::UNAUTHORIZED);
+        return refused
+            .header(header::WWW_AUTHENTICATE, "Basic realm=\"forge\"")
+            .body(Body::empty())
+            .unwrap();
+    }
+    let mut cgi = tokio::process::Command::new("git");
+    cgi.arg("http-backend")
+        .env("GIT_PROJECT_ROOT", &forge.folder)
+        .env("GIT_HTTP_EXPORT_ALL", "1")
+        .env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", "safe.directory")
+        .env("GIT_CONFIG_VALUE_0", "*")
+        .env("REQUEST_METHOD", parts.method.as_str())
+        .env("PATH_INFO", parts.uri.path())
+        .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
+        .env("CONTENT_TYPE", header(header::CONTENT_TYPE))
+        .env("HTTP_CONTENT_ENCODING", header(header::CONTENT_ENCODING))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();
+    let mut child = cgi.env("CONTENT_LENGTH", body.len().to_string()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&body).await.unwrap();
+    let output = child.wait_with_output().await.unwrap().stdout;
+    let split = output.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
+    let mut response = Response::builder();
+    for line in std::str::from_utf8(&output[..split]).unwrap().lines() {
+        let (name, value) = line.split_once(": ").unwrap();
+        response = match name {
+            "Status" => response.status(value[..3].parse::<u16>().unwrap()),
+            _ => response.header(name, value),
+        };
+    }
+    response.body(Body::from(output[split + 4..].to_vec())).unwrap()
+}
+
+#[test]
+fn over_http_the_clone_is_shallow_and_grows_by_what_is_new() {
+    let scene = Scene::new();
+    for round in 0..20 {
+        scene.push(&format!("{{{round}}}"));
+    }
+    let server = Server::start(scene.folder.path(), None);
+    let follower = follow(&server.place("#main"), scene.options());
+    look(&follower);
+    let clone = scene.state().join("clone.git");
+    let count = || {
+        let refs =
+            scene.git(&["--git-dir", clone.to_str().unwrap(), "rev-list", "--count", "refs/hallmark/tip"]);
+        refs.parse::<u32>().unwrap()
+    };
+    assert_eq!(count(), 1, "only the newest commit is here");
+    scene.push("{20}");
+    let newest = scene.push("{21}");
+    assert_in_force(&look(&follower), "{21}", newest);
+    assert_eq!(count(), 3, "and then what came since");
+    let before = server.asked.load(Ordering::SeqCst);
+    look(&follower);
+    assert_eq!(server.asked.load(Ordering::SeqCst), before + 1, "nothing new is one question");
+}
+
+#[test]
+fn over_http_a_rewritten_history_is_refused_until_it_is_accepted() {
+    let scene = Scene::new();
+    for round in 0..5 {
+        scene.push(&format!("{{{round}}}"));
+    }
+    let server = Server::start(scene.folder.path(), None);
+    let follower = follow(&server.place(""), scene.options());
+    let before = look(&follower);
+    scene.git(&["reset", "-q", "--hard", "HEAD^^"]);
+    let other = scene.push("{other}");
+    let seen = look(&follower);
+    assert_eq!(seen.good.as_ref().unwrap().origin, before.good.as_ref().unwrap().origin);
+    assert!(matches!(failure(&seen), GitError::Rewritten { .. }));
+    drop(follower);
+    // The same without the clone: what is in force is remembered beside it.
+    fs::remove_dir_all(scene.state().join("clone.git")).unwrap();
+    let follower = follow(&server.place(""), scene.options());
+    assert!(matches!(failure(&look(&follower)), GitError::Rewritten { .. }));
+    drop(follower);
+    let options = GitOptions { accept_rewritten_history: true, ..scene.options() };
+    assert_in_force(&look(&follow(&server.place(""), options)), "{other}", other);
+}
+
+#[test]
+fn over_http_a_lost_clone_is_made_anew_and_a_descendant_is_still_known_as_one() {
+    let scene = Scene::new();
+    for round in 0..5 {
+        scene.push(&format!("{{{round}}}"));
+    }
+    let server = Server::start(scene.folder.path(), None);
+    let follower = follow(&server.place(""), scene.options());
+    look(&follower);
+    scene.push("{5}");
+    let newest = scene.push("{6}");
+    fs::remove_dir_all(scene.state().join("clone.git")).unwrap();
+    assert_in_force(&look(&follower), "{6}", newest);
+}
+
+#[test]
+fn an_outage_changes_nothing_and_ends_by_itself() {
+    let scene = Scene::new();
+    let first = scene.push("{1}");
+    let server = Server::start(scene.folder.path(), None);
+    let (place, address) = (server.place(""), server.address);
+    let follower = follow(&place, scene.options());
+    assert_in_force(&look(&follower), "{1}", first);
+    drop(server);
+    let seen = look(&follower);
+    assert_in_force(&seen, "{1}", first);
+    let text = failure(&seen).to_string();
+    assert!(text.contains(&address.to_string()) && text.contains("tried again by itself"), "{text}");
+
+    let second = scene.push("{2}");
+    let _server = Server::start_at(scene.folder.path(), None, address);
+    assert_in_force(&look(&follower), "{2}", second);
+}
+
+#[test]
+fn credentials_come_from_a_file_and_wrong_ones_are_told_from_none() {
+    let scene = Scene::new();
+    let first = scene.push("{1}");
+    // "x-access-token:s3cret" in base64, as a client sends it.
+    let server = Server::start(scene.folder.path(), Some("Basic eC1hY2Nlc3MtdG9rZW46czNjcmV0"));
+    let login = |token: &str| {
+        let path = scene.folder.path().join("token");
+        fs::write(&path, format!("{token}\n")).unwrap();
+        GitLogin { token_file: Some(path), ..GitLogin::default() }
+    };
+    let refused = |login: GitLogin| {
+        let follower = follow(&server.place(""), GitOptions { login, ..scene.options() });
+        let seen = look(&follower);
+        assert!(
+            matches!(failure(&seen), GitError::Denied { .. } | GitError::Secret { .. }),
+            "{:?}",
+            seen.look
+        );
+        failure(&seen).to_string()
+    };
+    assert!(refused(GitLogin::default()).contains("name a file with a token in `token_file`"));
+    let wrong = refused(login("hunter2"));
+    assert!(wrong.contains("refuses the credentials") && !wrong.contains("hunter2"), "{wrong}");
+    let missing = GitLogin { token_file: Some("/nowhere/token".into()), ..GitLogin::default() };
+    assert!(refused(missing).contains("read /nowhere/token"));
+
+    let follower = follow(&server.place(""), GitOptions { login: login("wrong"), ..scene.options() });
+    assert!(matches!(failure(&look(&follower)), GitError::Denied { .. }));
+    login("s3cret");
+    assert_in_force(&look(&follower), "{1}", first);
+}
+
+#[test]
+fn a_silent_server_is_given_up_and_does_not_hold_up_the_end() {
+    let scene = Scene::new();
+    // Takes connections into its queue, and never says a word.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = format!("git+http://{}/models.git", silent.local_addr().unwrap());
+    let mut options = scene.options();
+    options.limits.silence_max = Duration::from_millis(300);
+    let follower = follow(&place, options);
+    let seen = look(&follower);
+    let text = failure(&seen).to_string();
+    assert!(text.contains("it was silent for 300ms"), "{text}");
+    drop(follower);
+
+    let follower = follow(&place, scene.options());
+    let accepted = silent.accept().unwrap();
+    let began = std::time::Instant::now();
+    follower.stop();
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    drop(accepted);
+}
+
+#[test]
+fn a_repository_that_sends_too_much_is_cut_off() {
+    let scene = Scene::new();
+    let first = scene.push("{1}");
+    let server = Server::start(scene.folder.path(), None);
+    let mut options = scene.options();
+    options.limits.transfer_bytes_max = 64 << 10;
+    let follower = follow(&server.place(""), options);
+    assert_in_force(&look(&follower), "{1}", first);
+    // Bytes that do not compress.
+    let noise: Vec<u8> =
+        (0_u32..40_000).flat_map(|it| base::Sha256::of(&it.to_le_bytes()).as_bytes().to_vec()).collect();
+    fs::write(scene.work().join("weights.bin"), noise).unwrap();
+    scene.push_all("weights");
+    let seen = look(&follower);
+    assert_in_force(&seen, "{1}", first);
+    assert!(matches!(failure(&seen), GitError::Flood { bytes_max: 65_536, .. }), "{:?}", seen.look);
+}
+
+/// Serves repositories over ssh: a real `sshd` for each connection, with a host key and a user key of its own.
+struct SshServer {
+    address: SocketAddr,
+    keys: PathBuf,
+}
+
+impl SshServer {
+    /// Returns `None`, and says so, where there is no `sshd`.
+    fn start(folder: &Path) -> Option<Self> {
+        let sshd = ["/usr/sbin/sshd", "/run/current-system/sw/bin/sshd"]
+            .into_iter()
+            .find(|it| Path::new(it).exists());
+        let Some(sshd) = sshd else {
+            println!("skipped: there is no sshd on this machine (Debian: openssh-server)");
+            return None;
+        };
+        let keys = folder.join("keys");
+        fs::create_dir(&keys).unwrap();
+        for (name, passphrase) in [("host", ""), ("user", "open sesame"), ("stranger", "")] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", passphrase, "-f"])
+                .arg(keys.join(name))
+                .status();
+            assert!(made.unwrap().success());
+        }
+        fs::copy(keys.join("user.pub"), keys.join("authorized")).unwrap();
+        fs::write(keys.join("passphrase"), "open sesame\n").unwrap();
+        let config = format!(
+            "HostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nStrictModes no\nPasswordAuthentication no\n\
+             PermitRootLogin prohibit-password\nPidFile none\n",
+            keys.display()
+        );
+        fs::write(keys.join("config"), config).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            fs::create_dir_all("/run/sshd").unwrap();
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = Self { address: listener.local_addr().unwrap(), keys: keys.clone() };
+        // Ends with the test's process; each `sshd` ends with its connection.
+        std::thread::spawn(move || {
+            for socket in listener.incoming() {
+                let socket = std::os::fd::OwnedFd::from(socket.unwrap());
+                let log = fs::File::options().create(true).append(true).open(keys.join("log")).unwrap();
+                let mut served = Command::new(sshd);
+                served.arg("-i").arg("-e").arg("-f").arg(keys.join("config"));
+                served.stdin(socket.try_clone().unwrap()).stdout(socket).stderr(log).spawn().unwrap();
+            }
+        });
+        Some(server)
+    }
+
+    fn login(&self) -> GitLogin {
+        GitLogin {
+            ssh_key_file: Some(self.keys.join("user")),
+            ssh_passphrase_file: Some(self.keys.join("passphrase")),
+            known_hosts_file: Some(self.known_hosts("host")),
+            ..GitLogin::default()
+        }
+    }
+
+    /// Writes a file that knows this server by one of the keys.
+    fn known_hosts(&self, key: &str) -> PathBuf {
+        let path = self.keys.join(format!("known-{key}"));
+        let public = fs::read_to_string(self.keys.join(format!("{key}.pub"))).unwrap();
+        fs::write(&path, format!("[127.0.0.1]:{} {public}", self.address.port())).unwrap();
+        path
+    }
+}
+
+#[test]
+fn over_ssh_a_key_opens_the_repository_and_only_a_known_host_is_trusted() {
+    let scene = Scene::new();
+    let first = scene.push("{1}");
+    let Some(server) = SshServer::start(scene.folder.path()) else { return };
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    let place = format!("git+ssh://{user}@{}{}", server.address, scene.bare().display());
+    let refused = |login: GitLogin| {
+        let follower = follow(&place, GitOptions { login, ..scene.options() });
+        let seen = look(&follower);
+        assert!(seen.good.is_none());
+        failure(&seen).to_string()
+    };
+    let unseen = refused(GitLogin { known_hosts_file: None, ..server.login() });
+    assert!(unseen.contains("no host key is trusted unseen"), "{unseen}");
+    let other =
+        refused(GitLogin { known_hosts_file: Some(server.known_hosts("stranger")), ..server.login() });
+    assert!(other.contains("another one than is known: somebody may stand in between"), "{other}");
+    let stranger = Some(server.keys.join("stranger"));
+    let denied = refused(GitLogin { ssh_key_file: stranger, ssh_passphrase_file: None, ..server.login() });
+    assert!(denied.contains("the server refuses the key in `ssh_key_file`"), "{denied}");
+    let keyless = refused(GitLogin { ssh_key_file: None, ..server.login() });
+    assert!(keyless.contains("name a private key's file in `ssh_key_file`"), "{keyless}");
+
+    let follower = follow(&place, GitOptions { login: server.login(), ..scene.options() });
+    let seen = look(&follower);
+    assert!(seen.good.is_some(), "{:?}\n{}", seen.look, fs::read_to_string(server.keys.join("log")).unwrap());
+    assert_in_force(&seen, "{1}", first);
+    let second = scene.push("{2}");
+    assert_in_force(&look(&follower), "{2}", second);
+}

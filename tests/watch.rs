@@ -1,1 +1,439 @@
-//! Nothing stands here yet.
+//! Stories of an index file: what happens to it, and what is in force afterwards.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use catalog::{
+    follow::{FollowError, Follower, Look, Snapshot, Tracking},
+    watch::{ReadError, WatchOptions, read_index_file, watch},
+};
+
+/// Long enough for a busy machine; no story waits so long unless it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+type Seen = Snapshot<String, String>;
+
+/// Holds only what starts and ends with a brace, as a whole document does.
+fn braces(bytes: &[u8]) -> (Option<String>, String) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let whole = text.starts_with('{') && text.ends_with('}');
+    let report = format!("{} bytes", bytes.len());
+    (whole.then_some(text), report)
+}
+
+/// A long look is put out of reach, so that only what the kernel tells can explain what a story sees.
+fn only_events() -> WatchOptions {
+    WatchOptions { look_every: Duration::from_secs(3600), ..WatchOptions::default() }
+}
+
+fn follow(path: &Path) -> Follower<String, String> {
+    follow_with(path, only_events())
+}
+
+fn follow_with(path: &Path, options: WatchOptions) -> Follower<String, String> {
+    let clock = Arc::new(base::SystemClock);
+    watch(path, options, clock, Box::new(braces), Box::new(|_| {})).unwrap()
+}
+
+fn in_force(seen: &Seen) -> Option<&str> {
+    seen.good.as_ref().map(|it| it.value.as_str())
+}
+
+#[track_caller]
+fn until(follower: &Follower<String, String>, condition: impl Fn(&Seen) -> bool) -> Arc<Seen> {
+    let seen = follower.wait_until(PATIENCE, condition);
+    seen.unwrap_or_else(|| panic!("this is still what is seen: {:?}", follower.latest()))
+}
+
+#[track_caller]
+fn until_in_force(follower: &Follower<String, String>, text: &str) -> Arc<Seen> {
+    until(follower, |seen| in_force(seen) == Some(text) && matches!(seen.look, Look::Good(_)))
+}
+
+fn folder() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().canonicalize().unwrap();
+    (folder, path)
+}
+
+/// Writes as careful editors do.
+fn write_rename(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    fs::write(&beside, text).unwrap();
+    fs::rename(beside, path).unwrap();
+}
+
+/// Swaps a link as `ln -sfn` cannot but Nix and Kubernetes do: at once.
+fn swap_link(link: &Path, target: &str) {
+    let beside = link.with_file_name("..tmp");
+    symlink(target, &beside).unwrap();
+    fs::rename(beside, link).unwrap();
+}
+
+#[test]
+fn an_editor_that_writes_and_renames_is_followed_each_time() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{0}").unwrap();
+    let follower = follow(&path);
+    assert_eq!(in_force(&follower.latest()), Some("{0}"), "the first look is over when watch returns");
+    for round in 1..=5 {
+        write_rename(&path, &format!("{{{round}}}"));
+        until_in_force(&follower, &format!("{{{round}}}"));
+    }
+    assert_eq!(follower.latest().tracking, Tracking::Events);
+    follower.stop();
+}
+
+#[test]
+fn a_renamed_file_is_in_force_within_a_tenth_of_a_second() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{0}").unwrap();
+    let follower = follow(&path);
+    // The best of ten: a busy machine may be slow at any one of them, a slow watch is slow at all.
+    let took = (1..=10).map(|round| {
+        let began = Instant::now();
+        write_rename(&path, &format!("{{{round}}}"));
+        until_in_force(&follower, &format!("{{{round}}}"));
+        began.elapsed()
+    });
+    let best = took.min().unwrap();
+    assert!(best < Duration::from_millis(100), "{best:?}");
+}
+
+#[test]
+fn a_file_caught_half_written_is_reported_and_the_last_good_one_stays_in_force() {
+    use std::io::Write as _;
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{old}").unwrap();
+    let follower = follow(&path);
+
+    let mut file = fs::File::create(&path).unwrap();
+    file.write_all(b"{half").unwrap();
+    let seen =
+        until(&follower, |seen| matches!(&seen.look, Look::Bad { report, .. } if **report == "5 bytes"));
+    assert_eq!(in_force(&seen), Some("{old}"));
+    file.write_all(b" done}").unwrap();
+    until_in_force(&follower, "{half done}");
+}
+
+#[test]
+fn a_nix_store_switch_above_the_file_is_followed() {
+    let (_keep, root) = folder();
+    for (generation, text) in [("store/aaa-system", "{a}"), ("store/bbb-system", "{b}")] {
+        fs::create_dir_all(root.join(generation).join("etc/hallmark")).unwrap();
+        fs::write(root.join(generation).join("etc/hallmark/index.json"), text).unwrap();
+    }
+    fs::create_dir(root.join("run")).unwrap();
+    symlink("../store/aaa-system", root.join("run/current-system")).unwrap();
+    symlink(root.join("run/current-system/etc"), root.join("etc")).unwrap();
+
+    let follower = follow(&root.join("etc/hallmark/index.json"));
+    assert_eq!(in_force(&follower.latest()), Some("{a}"));
+    for (generation, text) in [("../store/bbb-system", "{b}"), ("../store/aaa-system", "{a}")] {
+        swap_link(&root.join("run/current-system"), generation);
+        until_in_force(&follower, text);
+    }
+}
+
+#[test]
+fn a_kubernetes_data_flip_is_followed_and_the_old_folder_may_go() {
+    let (_keep, root) = folder();
+    let generation = |name: &str, text: &str| {
+        fs::create_dir(root.join(name)).unwrap();
+        fs::write(root.join(name).join("index.json"), text).unwrap();
+    };
+    generation("..2024_1", "{1}");
+    symlink("..2024_1", root.join("..data")).unwrap();
+    symlink("..data/index.json", root.join("index.json")).unwrap();
+    let follower = follow(&root.join("index.json"));
+    for round in 2..=4 {
+        let name = format!("..2024_{round}");
+        generation(&name, &format!("{{{round}}}"));
+        swap_link(&root.join("..data"), &name);
+        fs::remove_dir_all(root.join(format!("..2024_{}", round - 1))).unwrap();
+        until_in_force(&follower, &format!("{{{round}}}"));
+    }
+}
+
+#[test]
+fn a_folder_that_vanishes_and_comes_back_is_picked_up_again() {
+    let (_keep, root) = folder();
+    let deep = root.join("etc/models/here");
+    let path = deep.join("index.json");
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow(&path);
+
+    for round in 2..=4 {
+        fs::remove_dir_all(root.join("etc")).unwrap();
+        let seen = until(&follower, |seen| matches!(seen.look, Look::Failed(_)));
+        assert_eq!(in_force(&seen), Some(format!("{{{}}}", round - 1).as_str()));
+        let Look::Failed(error) = &seen.look else { unreachable!() };
+        assert!(error.to_string().contains("does not exist"), "{error}");
+        fs::create_dir_all(&deep).unwrap();
+        fs::write(&path, format!("{{{round}}}")).unwrap();
+        until_in_force(&follower, &format!("{{{round}}}"));
+    }
+    // Moved away and back again, it is the same folder; watches that moved along must not be trusted.
+    fs::rename(root.join("etc"), root.join("away")).unwrap();
+    fs::rename(root.join("away"), root.join("etc")).unwrap();
+    follower.reload_now(PATIENCE).unwrap();
+    write_rename(&path, "{last}");
+    until_in_force(&follower, "{last}");
+}
+
+#[test]
+fn a_file_that_does_not_exist_yet_is_found_when_it_appears() {
+    let (_keep, root) = folder();
+    let path = root.join("later/index.json");
+    let follower = follow(&path);
+    let seen = follower.latest();
+    assert!(seen.good.is_none() && matches!(seen.look, Look::Failed(_)), "{seen:?}");
+    fs::create_dir(root.join("later")).unwrap();
+    fs::write(&path, "{born}").unwrap();
+    until_in_force(&follower, "{born}");
+}
+
+#[test]
+fn a_removed_file_is_reported_and_stays_in_force() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow(&path);
+    fs::remove_file(&path).unwrap();
+    let seen = until(&follower, |seen| matches!(seen.look, Look::Failed(_)));
+    assert_eq!(in_force(&seen), Some("{1}"));
+    let Look::Failed(error) = &seen.look else { unreachable!() };
+    let FollowError::Read(ReadError::Missing { missing, .. }) = &**error else { panic!("{error:?}") };
+    assert_eq!(missing, &path);
+    fs::write(&path, "{1}").unwrap();
+    let seen = until_in_force(&follower, "{1}");
+    assert_eq!(seen.reloads, 1, "the same bytes came back: nothing to read again");
+}
+
+#[test]
+fn a_flood_of_writes_reloads_now_and_then_and_ends_with_the_last_one() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{start}").unwrap();
+    let follower = follow(&path);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writes = Arc::new(AtomicUsize::new(0));
+    let writer = std::thread::spawn({
+        let (stop, writes, path) = (Arc::clone(&stop), Arc::clone(&writes), path.clone());
+        move || {
+            while !stop.load(Ordering::SeqCst) {
+                let round = writes.fetch_add(1, Ordering::SeqCst);
+                write_rename(&path, &format!("{{flood {round}}}"));
+            }
+        }
+    });
+    // Without an upper bound on the waiting, nothing would ever be seen while the flood goes on.
+    let seen = until(&follower, |seen| seen.reloads >= 3);
+    stop.store(true, Ordering::SeqCst);
+    writer.join().unwrap();
+    let writes = writes.load(Ordering::SeqCst);
+    assert!(seen.reloads < writes as u64 / 2, "{} reloads for {writes} writes", seen.reloads);
+    until_in_force(&follower, &format!("{{flood {}}}", writes - 1));
+}
+
+#[test]
+fn a_file_replaced_while_it_is_read_is_one_version_or_the_other() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    let version = |letter: char| letter.to_string().repeat(1 << 20);
+    fs::write(&path, version('a')).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (stop, path) = (Arc::clone(&stop), path.clone());
+        move || {
+            let versions = [version('b'), version('a')];
+            for text in versions.iter().cycle().take_while(|_| !stop.load(Ordering::SeqCst)) {
+                write_rename(&path, text);
+            }
+        }
+    });
+    for _ in 0..20 {
+        let bytes = read_index_file(&path).unwrap();
+        assert!(bytes.len() == 1 << 20 && bytes.iter().all(|it| *it == bytes[0]), "a mixture");
+    }
+    stop.store(true, Ordering::SeqCst);
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_file_that_never_rests_is_not_read_and_in_force_once_it_does() {
+    use std::io::{Seek as _, Write as _};
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow(&path);
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (stop, path) = (Arc::clone(&stop), path.clone());
+        move || {
+            // In place, which is the hard case: the reader holds the very file that changes.
+            let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            while !stop.load(Ordering::SeqCst) {
+                file.rewind().unwrap();
+                file.write_all(b"{2 begins").unwrap();
+            }
+            file.write_all(b", ends}").unwrap();
+        }
+    });
+    let unsettled = |seen: &Seen| matches!(&seen.look, Look::Failed(error) if error.to_string().contains("changed during"));
+    let seen = until(&follower, unsettled);
+    assert_eq!(in_force(&seen), Some("{1}"));
+    stop.store(true, Ordering::SeqCst);
+    writer.join().unwrap();
+    until_in_force(&follower, "{2 begins, ends}");
+}
+
+#[test]
+fn bytes_that_did_not_change_are_not_read_again() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow(&path);
+    let before = follower.latest();
+    write_rename(&path, "{1}");
+    let after = follower.reload_now(PATIENCE).unwrap();
+    assert_eq!((after.reloads, after.sequence), (1, before.sequence));
+    write_rename(&path, "{2}");
+    let after = follower.reload_now(PATIENCE).unwrap();
+    assert_eq!((after.reloads, in_force(&after)), (2, Some("{2}")));
+}
+
+#[test]
+fn a_listener_hears_each_change_once() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let (heard, hears) = std::sync::mpsc::channel();
+    let tell =
+        move |seen: &Arc<Seen>| heard.send((seen.sequence, in_force(seen).map(str::to_owned))).unwrap();
+    let clock = Arc::new(base::SystemClock);
+    let follower = watch(&path, only_events(), clock, Box::new(braces), Box::new(tell)).unwrap();
+    write_rename(&path, "{2}");
+    until_in_force(&follower, "{2}");
+    follower.stop();
+    let heard: Vec<_> = hears.iter().collect();
+    assert_eq!(heard, [(1, Some("{1}".to_owned())), (2, Some("{2}".to_owned()))]);
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_at_once_with_a_remedy() {
+    let (_keep, root) = folder();
+    let check = |path: &Path, wrong: &str| {
+        let error = read_index_file(path).unwrap_err().to_string();
+        assert!(error.contains(wrong) && error.contains(&path.display().to_string()), "{error}");
+    };
+    check(&root, "it is a directory: name the file itself");
+    check(&root.join("none"), "does not exist: create it");
+    check(Path::new("/dev/zero"), "it is a device, not a regular file");
+    nix::unistd::mkfifo(&root.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    check(&root.join("fifo"), "it is a fifo, not a regular file");
+    symlink("nowhere/index.json", root.join("dangling")).unwrap();
+    check(&root.join("dangling"), &format!("{} does not exist", root.join("nowhere").display()));
+    symlink("round", root.join("round")).unwrap();
+    check(&root.join("round"), "its symbolic links lead in a circle");
+    let huge = fs::File::create(root.join("huge")).unwrap();
+    huge.set_len(catalog::watch::INDEX_BYTES_MAX + 1).unwrap();
+    check(&root.join("huge"), "it has 268435457 bytes and an index may have 268435456");
+    fs::write(root.join("file"), "x").unwrap();
+    check(&root.join("file/index.json"), "does not exist");
+}
+
+#[test]
+fn a_fifo_in_the_place_of_the_file_does_not_stop_the_watch() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow(&path);
+    fs::remove_file(&path).unwrap();
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    until(&follower, |seen| matches!(&seen.look, Look::Failed(error) if error.to_string().contains("fifo")));
+    write_rename(&path, "{2}");
+    until_in_force(&follower, "{2}");
+}
+
+/// Runs one story once more inside a user namespace of its own, as a line of shell prepares it.
+/// Where the machine gives no such namespace, it says so.
+fn again_in_a_namespace(story: &str, unshare: &[&str], prepare: &str) {
+    let test = std::env::current_exe().unwrap();
+    let probe = Command::new("unshare").args(unshare).args(["sh", "-c", prepare]).output();
+    if !probe.is_ok_and(|it| it.status.success()) {
+        println!("skipped: this machine gives no user namespace to {story}");
+        return;
+    }
+    let output = Command::new("unshare")
+        .args(unshare)
+        .args(["sh", "-c", &format!("{prepare} && exec \"$0\" \"$@\"")])
+        .arg(test)
+        .args(["--exact", story, "--nocapture"])
+        .env(INSIDE, story)
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// Set for a story that runs inside its namespace.
+const INSIDE: &str = "HALLMARK_STORY_INSIDE";
+
+fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+#[test]
+fn on_a_machine_without_inotify_left_the_file_is_polled_and_that_is_said() {
+    if !is_inside() {
+        let story = "watch::on_a_machine_without_inotify_left_the_file_is_polled_and_that_is_said";
+        again_in_a_namespace(story, &["-Ur"], "echo 0 > /proc/sys/user/max_inotify_instances");
+        return;
+    }
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow_with(&path, WatchOptions::default());
+    let Tracking::Polling { why } = &follower.latest().tracking else { panic!("{:?}", follower.latest()) };
+    assert!(why.contains("raise fs.inotify.max_user_instances"), "{why}");
+    write_rename(&path, "{2}");
+    until_in_force(&follower, "{2}");
+}
+
+#[test]
+fn a_file_without_permission_is_refused_and_taken_once_it_may_be_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+    // Root may read everything: without its power over files, it is a user as any other.
+    if nix::unistd::geteuid().is_root() && !is_inside() {
+        let story = "watch::a_file_without_permission_is_refused_and_taken_once_it_may_be_read";
+        again_in_a_namespace(story, &["-U"], "true");
+        return;
+    }
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    fs::write(&path, "{1}").unwrap();
+    let follower = follow(&path);
+    let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o000);
+    let seen = until(&follower, |seen| matches!(&seen.look, Look::Failed(_)));
+    let Look::Failed(error) = &seen.look else { unreachable!() };
+    assert!(error.to_string().contains("no permission: let this user read the file"), "{error}");
+    assert_eq!(in_force(&seen), Some("{1}"));
+    mode(0o600);
+    until_in_force(&follower, "{1}");
+}

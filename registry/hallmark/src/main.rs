@@ -1,3 +1,31 @@
 //! The `hallmark` command.
+//!
+//! Exit codes: 0 for success, 1 when what was checked does not hold, 2 when hallmark could not do its work.
 
-fn main() {}
+mod cli;
+mod out;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// How a command ended, if it could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// All is well.
+    Holds,
+    /// What was checked does not hold.
+    DoesNotHold,
+}
+
+fn main() -> ExitCode {
+    match cli::run(cli::Cli::parse()) {
+        Ok(Outcome::Holds) => ExitCode::SUCCESS,
+        Ok(Outcome::DoesNotHold) => ExitCode::from(1),
+        Err(error) => {
+            out::failure(&error);
+            ExitCode::from(2)
+        }
+    }
+}

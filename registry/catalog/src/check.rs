@@ -1,0 +1,159 @@
+//! From bytes to an index that holds, or to everything that is wrong with it.
+//!
+//! One read, one parse, one validation. Entries are independent until the last step, so all cores share them.
+
+use std::{collections::HashSet, num::NonZero, sync::Arc, thread};
+
+use crate::{
+    document::{Document, Kind, Node},
+    entry::Entry,
+    flaw::{FLAWS_MAX, Flaw, Report, Severity},
+    index::{Index, Listed},
+    rules::{self, Across, Parts},
+    schema::Contract,
+};
+
+/// The most entries that are looked at. A file at its size limit has no room for so many good ones.
+const ENTRIES_MAX: usize = 500_000;
+
+/// What a text turned out to be.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The index, if it holds.
+    pub index: Option<Index>,
+    /// What was found on the way.
+    pub report: Report,
+}
+
+/// Validates a text and keeps nothing but the report.
+pub fn validate(bytes: &[u8], contract: &Contract) -> Report {
+    match Document::parse(bytes) {
+        Ok(document) => examine(&document, contract).report(bytes),
+        Err(errors) => Report::new(bytes, errors.into_iter().map(Flaw::from).collect()),
+    }
+}
+
+/// Validates a text and, if it holds, turns it into an index.
+pub fn check(bytes: &[u8], contract: &Contract) -> Checked {
+    let document = match Document::parse(bytes) {
+        Ok(document) => document,
+        Err(errors) => {
+            let report = Report::new(bytes, errors.into_iter().map(Flaw::from).collect());
+            return Checked { index: None, report };
+        }
+    };
+    let mut examined = examine(&document, contract);
+    let read = if contract.is_ours() { Entry::read_ours } else { Entry::read_other };
+    let mut listed = Vec::with_capacity(examined.entries.len());
+    if examined.flaws.iter().all(|it| it.severity != Severity::Error) {
+        for (node, is_stub) in &examined.entries {
+            match read(*node) {
+                Ok(entry) => listed.push(Listed::new(entry, *is_stub, node.span())),
+                // Schema and types are tested to agree; should they ever not, the index is refused and says where.
+                Err(error) => examined.flaws.push(Flaw::error("type", *node, error.to_string())),
+            }
+        }
+    }
+    let report = examined.report(bytes);
+    let index = report.holds(false).then(|| Index::new(Arc::from(document.text()), listed));
+    Checked { index, report }
+}
+
+/// Says whether the typed structs alone take a text, without schema and rules. For tests of their agreement.
+pub fn check_typed(bytes: &[u8]) -> bool {
+    let Ok(document) = Document::parse(bytes) else { return false };
+    let root = document.root();
+    let known = |key: Node<'_>| ["$schema", "STUBS_TO_REVISIT", "models"].iter().any(|name| key.is(name));
+    let schema_named = root.get("$schema").is_none_or(|it| it.as_str().is_some_and(|text| !text.is_empty()));
+    let entries = root.get("models").filter(|it| it.kind() == Kind::Array);
+    root.kind() == Kind::Object
+        && root.members().all(|(key, _)| known(key))
+        && schema_named
+        && entries.is_some_and(|it| it.elements().all(|entry| Entry::read_ours(entry).is_ok()))
+}
+
+/// What a look at a document gave.
+struct Examined<'d> {
+    flaws: Vec<Flaw>,
+    entries: Vec<(Node<'d>, bool)>,
+    unexamined: usize,
+}
+
+impl Examined<'_> {
+    fn report(self, bytes: &[u8]) -> Report {
+        let stubs = self.entries.iter().filter(|it| it.1).count();
+        let models = self.entries.len() + self.unexamined;
+        Report { models, stubs, unexamined: self.unexamined, ..Report::new(bytes, self.flaws) }
+    }
+}
+
+fn examine<'d>(document: &'d Document<'_>, contract: &Contract) -> Examined<'d> {
+    let mut flaws = contract.check_frame(document);
+    let models = document.root().get("models").filter(|it| it.kind() == Kind::Array);
+    let mut nodes = models.into_iter().flat_map(Node::elements).take(ENTRIES_MAX + 1).collect::<Vec<_>>();
+    if let Some(excess) = nodes.get(ENTRIES_MAX) {
+        let message = format!("more than {ENTRIES_MAX} models");
+        flaws.push(
+            Flaw::error("too-many", *excess, message).help("split the index, or remove what is no entry"),
+        );
+        nodes.truncate(ENTRIES_MAX);
+    }
+    let mut entries = Vec::with_capacity(nodes.len());
+    let mut across = Across::with_capacity(nodes.len());
+    for (parts, found, is_stub) in on_all_cores(&nodes, |chunk| examine_chunk(chunk, contract)) {
+        let from = flaws.len();
+        flaws.extend(found);
+        across.check(&parts, &mut flaws);
+        if flaws.len() > from {
+            let id = parts.id.and_then(Node::as_str);
+            flaws[from..].iter_mut().for_each(|flaw| flaw.model = id.as_deref().map(str::to_owned));
+        }
+        entries.push((parts.entry, is_stub));
+    }
+    if !contract.is_ours() {
+        // Another organisation's schema is checked whole and ours beside it: what both say is said once.
+        let mut seen = HashSet::new();
+        flaws.retain(|it| seen.insert((it.pointer.clone(), it.message.clone())));
+    }
+    Examined { flaws, unexamined: nodes.len() - entries.len(), entries }
+}
+
+/// Examines entries until so much is wrong that nobody would read more.
+fn examine_chunk<'d>(chunk: &[Node<'d>], contract: &Contract) -> Vec<(Parts<'d>, Vec<Flaw>, bool)> {
+    let mut examined = Vec::with_capacity(chunk.len());
+    let mut count = 0;
+    for entry in chunk {
+        let mut flaws = contract.check_entry(*entry);
+        let parts = Parts::of(*entry);
+        let (found, is_stub) = rules::check(&parts);
+        flaws.extend(found);
+        count += flaws.len();
+        examined.push((parts, flaws, is_stub));
+        if count > FLAWS_MAX {
+            break;
+        }
+    }
+    examined
+}
+
+/// Maps chunks in order, on as many threads as there are cores; a short list is not worth one.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], map: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = items.len().div_ceil(cores).max(64);
+    let mut chunks = items.chunks(share);
+    let Some(mine) = chunks.next() else { return Vec::new() };
+    thread::scope(|scope| {
+        let others = chunks.map(|chunk| scope.spawn(|| map(chunk))).collect::<Vec<_>>();
+        let mut results = map(mine);
+        for other in others {
+            match other.join() {
+                Ok(more) => results.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    })
+}
+
+#[cfg(test)]
+mod tests;

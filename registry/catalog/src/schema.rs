@@ -1,0 +1,138 @@
+//! The contract an index is held to, and its verdict in the words that the documentation uses.
+//!
+//! A house schema may replace ours, but `id`, `version`, `artifact`, `license` and `provenance` stay as they
+//! are: what hallmark itself relies on is checked against both.
+
+mod wording;
+
+pub(crate) use wording::{data_path, nearest};
+
+use std::collections::BTreeSet;
+
+use jsonschema::Validator;
+use serde_json::{Value, json};
+
+use crate::{
+    document::{Document, Node, Spanned, View},
+    flaw::{FLAWS_MAX, Flaw},
+};
+
+/// The schema that `hallmark schema` prints and that any JSON Schema validator can use.
+pub const SCHEMA: &str = include_str!("../../../schema/schema.json");
+
+/// The fields that every schema has to leave as they are.
+const FIXED: [&str; 5] = ["id", "version", "artifact", "license", "provenance"];
+
+/// Where the schema of one entry stands.
+const ENTRY: &str = "/definitions/model";
+
+/// A compiled schema. Made once, used for every reload.
+#[derive(Debug)]
+pub struct Contract {
+    schema: Value,
+    whole: Validator<Spanned>,
+    entry: Validator<Spanned>,
+    /// What hallmark relies on, where the schema is not our own.
+    fixed: Option<Box<Contract>>,
+}
+
+/// Why a text is no schema that an index can be held to.
+#[derive(Debug, thiserror::Error)]
+pub enum ContractError {
+    /// The text is not JSON. Fix the file.
+    #[error("the schema is not JSON")]
+    Json(#[source] serde_json::Error),
+    /// The schema breaks the rules for schemas. Fix the place that the cause names.
+    #[error("the schema is no valid JSON Schema")]
+    Schema(#[source] Box<jsonschema::ValidationError<'static>>),
+    /// The schema of an entry is not where it is looked for.
+    #[error(
+        "the schema has no /definitions/model: put the schema of one entry there and refer to it from /properties/models/items"
+    )]
+    NoEntry,
+}
+
+impl Contract {
+    /// Returns our own schema, compiled.
+    ///
+    /// # Panics
+    /// If the schema in the binary is broken, which the tests of this crate rule out.
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        reason = "the text is a constant of this crate, and a test compiles it"
+    )]
+    pub fn ours() -> Self {
+        let schema = serde_json::from_str(SCHEMA).expect("the embedded schema is JSON");
+        Self::compile(schema, None).expect("the embedded schema compiles")
+    }
+
+    /// Compiles another organisation's schema, to which the fixed part of ours is added.
+    pub fn of(text: &str) -> Result<Self, ContractError> {
+        let schema: Value = serde_json::from_str(text).map_err(ContractError::Json)?;
+        let ours: Value = serde_json::from_str(SCHEMA).map_err(ContractError::Json)?;
+        if schema == ours {
+            return Self::compile(schema, None);
+        }
+        let fixed = Self::compile(fixed_part(&ours), None)?;
+        Self::compile(schema, Some(Box::new(fixed)))
+    }
+
+    fn compile(schema: Value, fixed: Option<Box<Self>>) -> Result<Self, ContractError> {
+        if schema.pointer(ENTRY).is_none() {
+            return Err(ContractError::NoEntry);
+        }
+        let broken =
+            |error: jsonschema::ValidationError<'_>| ContractError::Schema(Box::new(error.to_owned()));
+        let options = jsonschema::options_for::<Spanned>().offline().should_validate_formats(true);
+        let mut of_entry = schema.clone();
+        if let Some(root) = of_entry.as_object_mut() {
+            root.retain(|name, _| matches!(name.as_str(), "$schema" | "$id" | "definitions" | "$defs"));
+            root.insert("$ref".to_owned(), format!("#{ENTRY}").into());
+        }
+        let whole = options.build(&schema).map_err(broken)?;
+        let entry = options.build(&of_entry).map_err(broken)?;
+        Ok(Self { schema, whole, entry, fixed })
+    }
+
+    /// Says whether this is our own schema, whose entries the typed structs know whole.
+    pub fn is_ours(&self) -> bool {
+        self.fixed.is_none()
+    }
+
+    /// Checks what stands around the entries; under another organisation's schema the entries too, since
+    /// such a schema may say something about all of them together.
+    pub(crate) fn check_frame(&self, document: &Document<'_>) -> Vec<Flaw> {
+        let root = document.root();
+        let view = if self.is_ours() { View::Frame(root) } else { View::InDocument(root) };
+        flaws(&self.whole, &self.schema, root, view)
+    }
+
+    /// Checks one entry. Cheap if nothing is wrong.
+    pub(crate) fn check_entry(&self, entry: Node<'_>) -> Vec<Flaw> {
+        let contract = self.fixed.as_deref().unwrap_or(self);
+        flaws(&contract.entry, &contract.schema, entry, View::InDocument(entry))
+    }
+}
+
+fn flaws<'d>(validator: &Validator<Spanned>, schema: &Value, node: Node<'d>, view: View<'d>) -> Vec<Flaw> {
+    if validator.is_valid(view.clone()) {
+        return Vec::new();
+    }
+    validator
+        .iter_errors(view)
+        .take(FLAWS_MAX + 1)
+        .flat_map(|error| wording::flaws(schema, node, &error))
+        .collect()
+}
+
+/// Returns our schema with everything open but what hallmark relies on.
+fn fixed_part(ours: &Value) -> Value {
+    let keep = FIXED.into_iter().collect::<BTreeSet<_>>();
+    let properties = ours["definitions"]["model"]["properties"].as_object().into_iter().flatten();
+    let kept = properties.filter(|(name, _)| keep.contains(name.as_str()));
+    let kept = kept.map(|(name, schema)| (name.clone(), schema.clone())).collect::<serde_json::Map<_, _>>();
+    let mut schema = ours.clone();
+    schema["definitions"]["model"] = json!({ "type": "object", "required": FIXED, "properties": kept });
+    schema
+}

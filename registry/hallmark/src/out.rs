@@ -1,0 +1,26 @@
+//! Writing to the terminal: the one place that does.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anyhow::Context as _;
+
+/// Writes to standard output. A reader who has seen enough and closed the pipe is no error.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("write to standard output"),
+    }
+}
+
+/// Says why hallmark could not do its work, with every cause.
+pub(crate) fn failure(error: &anyhow::Error) {
+    let causes = error.chain().skip(1).map(|cause| format!("\n  because: {cause}")).collect::<String>();
+    // If standard error is gone too, nobody is left to tell.
+    let _ = writeln!(io::stderr(), "hallmark: {error}{causes}");
+}
+
+/// Says whether standard output is a terminal that wants colour.
+pub(crate) fn in_colour() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+}

@@ -1,0 +1,75 @@
+//! `hallmark validate`: an index against its schema and rules.
+
+mod github;
+mod text;
+
+use std::{fs, path::PathBuf};
+
+use anyhow::Context as _;
+use catalog::{Contract, Report, watch::read_index_file};
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::{Outcome, out};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The index to check
+    #[arg(default_value = "index.json")]
+    index: PathBuf,
+    /// Another organisation's schema; id, version, artifact, license and provenance stay as they are
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// How to report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Refuse warnings too: placeholders, unpinned URLs, missing commits
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// For people: each flaw with the lines it stands in
+    Text,
+    /// For programs
+    Json,
+    /// For GitHub workflows: one annotation for each flaw
+    Github,
+}
+
+/// The report as programs get it.
+#[derive(Serialize)]
+struct Verdict<'r> {
+    valid: bool,
+    index: &'r str,
+    #[serde(flatten)]
+    report: &'r Report,
+    left_out: usize,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let contract = match &arguments.schema {
+        Some(path) => foreign_contract(path)?,
+        None => Contract::ours(),
+    };
+    let bytes = read_index_file(&arguments.index)?;
+    let report = catalog::validate(&bytes, &contract);
+    let name = arguments.index.display().to_string();
+    let holds = report.holds(arguments.strict);
+    out::print(&match arguments.format {
+        Format::Text => text::render(&name, &bytes, &report, arguments.strict),
+        Format::Github => github::render(&name, &report, arguments.strict),
+        Format::Json => {
+            let left_out = report.left_out();
+            let verdict = Verdict { valid: holds, index: &name, report: &report, left_out };
+            serde_json::to_string_pretty(&verdict).context("write the report as JSON")? + "\n"
+        }
+    })?;
+    Ok(if holds { Outcome::Holds } else { Outcome::DoesNotHold })
+}
+
+fn foreign_contract(path: &PathBuf) -> anyhow::Result<Contract> {
+    let text = fs::read_to_string(path).with_context(|| format!("read the schema {}", path.display()))?;
+    Contract::of(&text).with_context(|| format!("use the schema {}", path.display()))
+}

@@ -1,0 +1,47 @@
+//! Other people's programs and real models, as `tests/run` prepares them.
+//!
+//! A test asks for a peer by its place in the peers' folder. Where it is missing the test says so and
+//! passes, unless `HALLMARK_NO_SKIP` is set, as it is in CI: then it fails.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+/// Finds a peer, such as `npm/node_modules/.bin/ajv`. `None` means that the test has to end here, and that
+/// what it leaves out is already said.
+///
+/// # Panics
+///
+/// If the peer is missing and nothing may be skipped.
+pub(crate) fn require(peer: &str, what_is_skipped: &str) -> Option<PathBuf> {
+    let place = folder().join(peer);
+    if place.exists() {
+        return Some(place);
+    }
+    let line =
+        format!("skipped: {what_is_skipped}, since {} is missing; ./tests/run prepares it", place.display());
+    assert!(env::var_os("HALLMARK_NO_SKIP").is_none(), "{line}");
+    say(&line);
+    None
+}
+
+/// Where the peers stand.
+pub(crate) fn folder() -> PathBuf {
+    let chosen = env::var_os("HALLMARK_PEERS").map(PathBuf::from);
+    let cache = || env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    chosen.or_else(|| cache().or_else(home).map(|cache| cache.join("hallmark-peers"))).unwrap_or_default()
+}
+
+/// Says a line past the test runner, which keeps the words of a test that passes to itself.
+fn say(line: &str) {
+    let noted = env::var_os("HALLMARK_SKIPS")
+        .map(|list| OpenOptions::new().append(true).open(list).and_then(|mut file| writeln!(file, "{line}")));
+    if !matches!(noted, Some(Ok(()))) {
+        // Nobody is left to tell if standard error is gone.
+        drop(writeln!(io::stderr(), "{line}"));
+    }
+}
