@@ -1,6 +1,4 @@
 //! The cache that hallmark writes, read by the real Python clients, offline.
-//!
-//! The clients are virtual environments under `$HALLMARK_PEERS` (default `~/.cache/hallmark-peers`).
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +17,7 @@ use vault::{
     view::{EntryPath, HfCache, RepoName, Snapshot, ViewError, ViewFile, synthetic_commit},
 };
 
-use crate::shelf::{peers, place};
+use crate::{shelf::place, support::peers};
 
 /// A store and a cache in it, as on a host.
 struct Host {
@@ -113,17 +111,8 @@ assert mine[0].nb_files == len(set(digests.values())), mine[0]
 
 /// The three clients, or as many of them as were set up.
 fn clients() -> Vec<PathBuf> {
-    let clients = ["hf-0.36", "hf-1", "hf-2"].map(|it| peers().join(it));
-    clients
-        .into_iter()
-        .filter(|it| {
-            let is_there = it.join("bin/python").exists();
-            if !is_there {
-                println!("skipped {}: no virtual environment there; tests/run makes it", it.display());
-            }
-            is_there
-        })
-        .collect()
+    let clients = ["hf-0.36", "hf-1", "hf-2"];
+    clients.iter().filter_map(|it| peers::require(it, &format!("reading our cache with {it}"))).collect()
 }
 
 fn load_with_all(host: &Host, snapshot: &Snapshot) {
@@ -156,11 +145,7 @@ fn every_python_client_loads_each_file_and_the_whole_snapshot_offline() {
 
 #[test]
 fn every_python_client_loads_a_real_model_offline() {
-    let folder = peers().join("artifacts/minilm");
-    if !folder.join("model.safetensors").exists() {
-        println!("skipped: no real model in {}; tests/run puts it there", folder.display());
-        return;
-    }
+    let Some(folder) = peers::require("artifacts/minilm", "a real model in our cache") else { return };
     let host = host();
     let names =
         ["model.safetensors", "config.json", "tokenizer.json", "1_Pooling/config.json", "modules.json"];
@@ -346,7 +331,7 @@ fn open_files() -> impl Iterator<Item = PathBuf> {
 fn wait_until(is_so: impl Fn() -> bool) {
     let started = std::time::Instant::now();
     while !is_so() {
-        assert!(started.elapsed() < std::time::Duration::from_secs(60), "waited in vain");
+        assert!(started.elapsed() < std::time::Duration::from_mins(1), "waited in vain");
         std::thread::yield_now();
     }
 }

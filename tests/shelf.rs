@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{BufRead as _, BufReader},
-    os::unix::fs::PermissionsExt as _,
+    os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
@@ -20,11 +20,7 @@ use vault::{
     view::{EntryPath, ModelStore, ViewError, ViewFile},
 };
 
-/// Where the tests' peers and real artifacts are, or would be.
-pub(crate) fn peers() -> PathBuf {
-    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/hallmark-peers");
-    std::env::var_os("HALLMARK_PEERS").map_or_else(home, PathBuf::from)
-}
+use crate::support::peers;
 
 /// Puts bytes on the shelf the way a download does.
 pub(crate) fn place(shelf: &Shelf, bytes: &[u8]) -> Object {
@@ -71,38 +67,30 @@ fn a_reader_finds_all_of_the_old_model_or_all_of_the_new_one() {
     store.deploy(&model, &versions[0]).unwrap();
     let done = AtomicBool::new(false);
     let folder = store.path(&model);
-    let (old, new) = std::thread::scope(|scope| {
-        let read = scope.spawn(|| {
-            let mut seen = (0, 0);
+    let looks = std::thread::scope(|scope| {
+        let looking = scope.spawn(|| {
+            let mut looks = 0_u32;
             while !done.load(Ordering::SeqCst) {
                 // Who holds the folder open reads one version of it, even after the exchange.
-                let Ok(held) = File::open(&folder) else { panic!("there was a moment without a model") };
-                let held = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&held)));
-                let link = |name: &str| {
-                    fs::read_link(held.join(name)).ok().and_then(|it| Some(it.file_name()?.to_owned()))
-                };
-                match (link("a"), link("b/c")) {
-                    (Some(a), Some(c)) => {
-                        assert_eq!(a, c);
-                        *if a.to_str() == Some(&Sha256::of(b"1").to_string()) {
-                            &mut seen.0
-                        } else {
-                            &mut seen.1
-                        } += 1;
-                    }
-                    // The folder was removed under the reader: it looks again, as after any exchange.
-                    _ => {}
+                let held = File::open(&folder).expect("there was a moment without a model");
+                let held_path = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+                let object =
+                    |name: &str| Some(fs::read_link(held_path.join(name)).ok()?.file_name()?.to_owned());
+                // Where a link is gone the old folder was removed under the reader, who looks again.
+                if let (Some(a), Some(c)) = (object("a"), object("b/c")) {
+                    assert_eq!(a, c);
+                    looks += 1;
                 }
             }
-            seen
+            looks
         });
         for round in 0..200 {
             store.deploy(&model, &versions[(round + 1) % 2]).unwrap();
         }
         done.store(true, Ordering::SeqCst);
-        read.join().unwrap()
+        looking.join().unwrap()
     });
-    assert!(old + new > 0);
+    assert!(looks > 0);
     assert_eq!(fs::read(folder.join("a")).unwrap(), b"1");
 }
 
@@ -319,12 +307,8 @@ fn services_of_the_group_may_read_objects_and_nobody_may_write_them() {
 
 #[test]
 fn a_look_inside_real_artifacts_finds_their_tensors() {
-    let folder = peers().join("artifacts");
+    let Some(folder) = peers::require("artifacts", "a look inside real artifacts") else { return };
     let silero = folder.join("silero_vad_16k.safetensors");
-    if !silero.exists() {
-        println!("skipped: no real artifacts in {}; tests/run puts them there", folder.display());
-        return;
-    }
     let found = inspect(&silero, "silero_vad_16k.safetensors").unwrap();
     assert_eq!((found.format, found.flaws.as_slice()), (Format::Safetensors, &[][..]));
     assert!(found.tensors > 0 && found.parameters * 4 < 1_239_748 && found.dtypes.contains_key("F32"));
@@ -352,11 +336,10 @@ writer.write_header_to_file(); writer.write_kv_data_to_file(); writer.write_tens
 
 #[test]
 fn a_gguf_file_of_the_real_writer_is_counted_and_a_cut_one_is_flawed() {
-    let python = peers().join("gguf/bin/python");
-    if !python.exists() {
-        println!("skipped: no {}; tests/run makes it", python.display());
+    let Some(python) = peers::require("gguf/bin/python", "a look inside a file of the real GGUF writer")
+    else {
         return;
-    }
+    };
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("m.gguf");
     let output = Command::new(python).args(["-c", WRITE_GGUF]).arg(&path).output().unwrap();

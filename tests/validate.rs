@@ -45,7 +45,8 @@ fn a_broken_index_is_explained_line_by_line() {
     entry.remove("frequencyHz");
     entry["chakra"] = json!("vishudda");
     entry["artifact"]["sha256"] = json!("53AA51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db");
-    entry["artifact"]["files"] = json!([{ "path": "../config.json", "sha256": "ab".repeat(32), "sizeBytes": 6.5 }]);
+    entry["artifact"]["files"] =
+        json!([{ "path": "../config.json", "sha256": "ab".repeat(32), "sizeBytes": 6.5 }]);
     entry["license"] = json!("Apache 2.0");
     entry.insert("frequencyhz".to_owned(), json!(741));
     fs::write(folder.path().join("index.json"), serde_json::to_string_pretty(&index).unwrap()).unwrap();
@@ -57,12 +58,19 @@ fn a_broken_index_is_explained_line_by_line() {
 #[test]
 fn programs_get_every_flaw_with_pointer_line_and_column() {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("index.json"), "{\n  \"models\": [\n    {\"id\": \"äö\", \"id\": 1}\n  ]\n}\n").unwrap();
+    fs::write(
+        folder.path().join("index.json"),
+        "{\n  \"models\": [\n    {\"id\": \"äö\", \"id\": 1}\n  ]\n}\n",
+    )
+    .unwrap();
     let output = hallmark(&["validate", "--format", "json"], folder.path());
     assert_eq!(output.status.code(), Some(1));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let flaw = &report["flaws"][0];
-    assert_eq!((&report["valid"], &flaw["rule"], &flaw["pointer"]), (&json!(false), &json!("key-unique"), &json!("/models/0")));
+    assert_eq!(
+        (&report["valid"], &flaw["rule"], &flaw["pointer"]),
+        (&json!(false), &json!("key-unique"), &json!("/models/0"))
+    );
     // Columns count characters: the two letters before the second key are two bytes each.
     assert_eq!((&flaw["line"], &flaw["column"]), (&json!(3), &json!(18)));
     assert_eq!((&flaw["related"][0]["line"], &flaw["related"][0]["column"]), (&json!(3), &json!(6)));
@@ -76,7 +84,10 @@ fn a_workflow_gets_one_annotation_for_each_flaw_and_no_name_can_forge_another() 
     let output = hallmark(&["validate", "--format", "github"], folder.path());
     let lines = text(&output.stdout);
     assert_eq!(lines.lines().count(), 1, "{lines}");
-    assert!(lines.starts_with("::error file=index.json,line=1,col=14,title=schema/additionalProperties::"), "{lines}");
+    assert!(
+        lines.starts_with("::error file=index.json,line=1,col=14,title=schema/additionalProperties::"),
+        "{lines}"
+    );
 }
 
 #[test]
@@ -150,7 +161,9 @@ fn another_organisation_brings_its_own_taxonomy() {
     let mut entry = our_index()["models"][0].clone();
     entry.as_object_mut().unwrap().remove("chakra");
     entry["team"] = json!("vision");
-    let write = |entry: &Value| fs::write(folder.path().join("index.json"), json!({ "models": [entry] }).to_string()).unwrap();
+    let write = |entry: &Value| {
+        fs::write(folder.path().join("index.json"), json!({ "models": [entry] }).to_string()).unwrap()
+    };
     write(&entry);
     let arguments = ["validate", "--schema", "schema.json"];
     assert_eq!(hallmark(&arguments, folder.path()).status.code(), Some(0));
@@ -177,7 +190,8 @@ fn a_reader_who_closes_the_pipe_is_no_error() {
     let models = vec![json!({}); 500];
     fs::write(folder.path().join("index.json"), json!({ "models": models }).to_string()).unwrap();
     let program = env!("CARGO_BIN_EXE_hallmark");
-    let script = format!("set -o pipefail; '{program}' validate | head -c 10 >/dev/null; exit ${{PIPESTATUS[0]}}");
+    let script =
+        format!("set -o pipefail; '{program}' validate | head -c 10 >/dev/null; exit ${{PIPESTATUS[0]}}");
     let output = Command::new("bash").args(["-c", &script]).current_dir(folder.path()).output().unwrap();
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(1), String::new()));
 }
