@@ -266,12 +266,14 @@ fn a_revision_that_resolves_is_whole_at_every_moment_while_several_writers_chang
         let writing = sets.each_ref().map(|set| {
             let cache = HfCache::open(host.cache.root(), &host.shelf).unwrap();
             scope.spawn(move || {
-                (0..20).for_each(|_| {
+                for _ in 0..20 {
                     cache.publish(set).unwrap();
-                })
+                }
             })
         });
-        writing.into_iter().for_each(|it| it.join().unwrap());
+        for writer in writing {
+            writer.join().unwrap();
+        }
         done.store(true, Ordering::SeqCst);
         looking.join().unwrap()
     });

@@ -276,18 +276,18 @@ fn several_writers_of_one_object_and_a_collector_leave_it_whole_or_gone() {
     std::thread::scope(|scope| {
         for _ in 0..3 {
             scope.spawn(|| {
-                (0..30).for_each(|_| {
+                for _ in 0..30 {
                     let _lease = shelf.lease(&digest).unwrap();
                     let object = place(&shelf, b"weights");
                     assert_eq!(fs::read(object.path()).unwrap(), b"weights", "a leased object was collected");
-                })
+                }
             });
         }
         scope.spawn(|| {
-            (0..60).for_each(|_| {
+            for _ in 0..60 {
                 let inventory = Inventory { partials: Vec::new(), ..Inventory::take(&shelf).unwrap() };
                 sweep(&shelf, &plan(&inventory, &Keep::default(), &all_old()));
-            })
+            }
         });
     });
     for object in shelf.objects().unwrap() {

@@ -23,6 +23,7 @@ pub struct Limits {
     /// An object that was last used before this moment goes.
     pub unused_since: UnixSeconds,
     /// An object that was used after this moment stays even over budget: somebody may be about to link it.
+    /// Both moments lie well back, by minutes at least: uses are told apart by the second.
     pub fresh_since: UnixSeconds,
     /// How many bytes may stand on the shelf.
     pub budget_bytes: Option<u64>,
