@@ -20,6 +20,7 @@ use crate::{
 pub struct Repair {
     shelf: Shelf,
     damaged: Quarantined,
+    size_bytes: u64,
     list: Option<crate::chunks::ChunkList>,
     copy: File,
     path: PathBuf,
@@ -58,21 +59,27 @@ impl Repair {
         let copy = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let copy = copy.map_err(at("make", &path))?;
         let list = shelf.chunks(&damaged.promised)?;
-        let repair = Self { shelf: shelf.clone(), damaged: damaged.clone(), list, copy, path };
+        let (shelf, damaged, size_bytes) = (shelf.clone(), damaged.clone(), damaged.promised_size_bytes);
+        let repair = Self { shelf, damaged, size_bytes, list, copy, path };
         if rustix::fs::ioctl_ficlone(&repair.copy, &source).is_err() {
             // No shared extents here (or another reason that a plain copy will name).
             io::copy(&mut &source, &mut &repair.copy)
                 .map_err(at("copy the damaged bytes to", &repair.path))?;
         }
-        repair.copy.set_len(damaged.promised_size_bytes).map_err(at("set the size of", &repair.path))?;
+        repair.copy.set_len(size_bytes).map_err(at("set the size of", &repair.path))?;
         Ok(repair)
     }
 
     /// Puts a good piece in place.
     pub fn patch(&mut self, index: usize, bytes: &[u8]) -> Result<(), RepairError> {
         let digest = self.damaged.promised;
+        if index == 0 && self.list.is_none() && Sha256::of(bytes) == digest {
+            // The piece is the whole. How long that is, nobody knew: what was cut has no list to tell.
+            self.size_bytes = bytes.len() as u64;
+            self.copy.set_len(self.size_bytes).map_err(at("set the size of", &self.path))?;
+        }
         let wrong = || RepairError::WrongPiece { digest, index };
-        let place = span(self.damaged.promised_size_bytes, index).ok_or_else(wrong)?;
+        let place = span(self.size_bytes, index).ok_or_else(wrong)?;
         let expected = self.list.as_ref().and_then(|it| it.digests().get(index));
         let other = expected.is_some_and(|it| *it != Sha256::of(bytes));
         if other || bytes.len() as u64 != place.end - place.start {
@@ -84,7 +91,7 @@ impl Repair {
 
     /// Hashes the whole again and puts it back on the shelf, where every view finds it.
     pub fn finish(self) -> Result<Object, RepairError> {
-        let (promised, size_bytes) = (self.damaged.promised, self.damaged.promised_size_bytes);
+        let (promised, size_bytes) = (self.damaged.promised, self.size_bytes);
         self.copy.sync_all().map_err(at("sync", &self.path))?;
         match crate::verify_file(&self.path, promised, size_bytes) {
             Ok(verified) => {

@@ -90,6 +90,19 @@ fn a_cut_object_lacks_its_last_pieces_and_a_longer_one_lacks_none() {
 }
 
 #[test]
+fn a_small_object_that_was_cut_is_mended_by_its_only_piece() {
+    let (_folder, shelf) = shelf();
+    let object = placed(&shelf, b"weights");
+    overwrite(object.path(), b"wei");
+    let (record, chunks) = damaged(scrub_one(&shelf, object.digest()));
+    assert_eq!(chunks, Some(vec![0]));
+    let mut repair = Repair::begin(&shelf, &record).unwrap();
+    repair.patch(0, b"wEights").unwrap_err();
+    repair.patch(0, b"weights").unwrap();
+    assert_eq!(repair.finish().unwrap(), object);
+}
+
+#[test]
 fn a_lost_chunk_list_comes_back_with_the_next_scrub() {
     let (_folder, shelf) = shelf();
     let object = placed(&shelf, &three_pieces());
