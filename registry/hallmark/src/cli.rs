@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{Outcome, out, validate};
+use crate::{Outcome, out, sync, validate};
 
 /// The model registry that a NixOS fleet can trust.
 ///
@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 enum Command {
     /// Checks an index against its schema and rules, and reports every flaw with its place.
     Validate(validate::Arguments),
+    /// Fetches what is wanted, proves every byte, and deploys it.
+    Sync(sync::Arguments),
     /// Prints the JSON Schema of an index.
     Schema,
 }
@@ -27,6 +29,7 @@ enum Command {
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Sync(arguments) => sync::run(&arguments),
         Command::Schema => out::print(catalog::SCHEMA).map(|()| Outcome::Holds),
     }
 }

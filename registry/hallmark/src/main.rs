@@ -4,7 +4,11 @@
 
 mod cli;
 mod config;
+mod host;
+mod order;
 mod out;
+mod records;
+mod sync;
 mod validate;
 
 use std::process::ExitCode;

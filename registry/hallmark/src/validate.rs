@@ -3,7 +3,10 @@
 mod github;
 mod text;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use catalog::{Contract, Report, watch::read_index_file};
@@ -69,7 +72,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(if holds { Outcome::Holds } else { Outcome::DoesNotHold })
 }
 
-fn foreign_contract(path: &PathBuf) -> anyhow::Result<Contract> {
+pub(crate) fn foreign_contract(path: &Path) -> anyhow::Result<Contract> {
     let text = fs::read_to_string(path).with_context(|| format!("read the schema {}", path.display()))?;
     Contract::of(&text).with_context(|| format!("use the schema {}", path.display()))
 }

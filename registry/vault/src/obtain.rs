@@ -38,7 +38,8 @@ impl Downloader {
     ) -> Result<Verified, ObtainError> {
         let (mut refused, mut tries, mut failures) = (Vec::new(), Vec::new(), Vec::new());
         // Bytes of an earlier download count against the source that is asked first.
-        for source in want.sources.iter().flat_map(|it| [it, it]) {
+        let turns = want.sources.iter().flat_map(|it| [it, it]).cloned().collect::<Vec<_>>();
+        for source in turns {
             if failures.last().is_some_and(|it: &SourceFailure| it.source == source.to_string()) {
                 continue;
             }

@@ -1,0 +1,265 @@
+//! `hallmark sync`: what is wanted becomes what is deployed, now.
+//!
+//! - Files with one digest are fetched once, whoever wants them.
+//! - One model's failure never holds up another.
+//! - What is already there costs a look at the disk: no request, no byte read.
+
+mod deploy;
+mod fetch;
+mod watchers;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Context as _;
+use base::{Clock as _, ModelId, Sha256, SystemClock};
+use catalog::Index;
+use clap::Args;
+use serde::Serialize;
+use vault::{DiskRoom, Downloader, Source};
+
+use self::{
+    fetch::{Bytes, Fetched},
+    watchers::{Style, Watchers},
+};
+use crate::{
+    Outcome,
+    host::{Host, Place},
+    order::{Choice, Order, choose},
+    out,
+    records::{Event, Inside, Record},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The models to fetch; without any, those that [deploy] wants
+    ids: Vec<String>,
+    /// Every model of the index
+    #[arg(long, conflicts_with = "ids")]
+    all: bool,
+    /// One JSON object a line: what happens, as it happens
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// How one model ended.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub(crate) enum End {
+    /// Every file is there, proven, and visible.
+    Deployed {
+        version: String,
+        size_bytes: u64,
+        /// Whether anything had to be done for it.
+        changed: bool,
+        /// Whether every file is what the index promises; false only where the operator waived that.
+        verified: bool,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        flaws: Vec<String>,
+    },
+    Failed {
+        why: String,
+    },
+    Quarantined {
+        why: String,
+    },
+    Stub {
+        why: String,
+    },
+    Missing {
+        why: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Said<'s> {
+    event: &'static str,
+    model: &'s str,
+    #[serde(flatten)]
+    end: &'s End,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let host = Host::open(&arguments.place)?;
+    let index = host.index()?;
+    let choices = choose(&host.config, &index, &arguments.ids, arguments.all);
+    if choices.is_empty() {
+        anyhow::bail!("nothing is wanted: name models, or list them under [deploy] models in the config");
+    }
+    let style = if arguments.json { Style::Json } else { Style::of_terminal() };
+    let ends = ends(&host, &index, &choices, style)?;
+    for (id, end) in &ends {
+        out::print(&report(id, end, arguments.json)?)?;
+    }
+    let all_there = ends.iter().all(|(_, end)| matches!(end, End::Deployed { .. }));
+    Ok(if all_there { Outcome::Holds } else { Outcome::DoesNotHold })
+}
+
+/// Brings every choice to its end.
+fn ends(
+    host: &Host,
+    index: &Index,
+    choices: &[Choice<'_>],
+    style: Style,
+) -> anyhow::Result<Vec<(String, End)>> {
+    let settings = host.config.settings().map_err(anyhow::Error::msg)?;
+    let near = near(host)?;
+    let mut ends = Vec::new();
+    let mut orders = Vec::new();
+    for choice in choices {
+        match choice {
+            Choice::Model(listed) => match Order::of(&listed.entry, &settings.endpoint, &near) {
+                Ok(order) => orders.push(order),
+                Err(error) => {
+                    let why = format!("{:#}", anyhow::Error::from(error));
+                    ends.push((listed.entry.id.to_string(), End::Failed { why }));
+                }
+            },
+            other => ends.push(no_model(other)),
+        }
+    }
+    let fetched = fetch_missing(host, &orders, settings, style)?;
+    for order in &orders {
+        ends.push((order.id.to_string(), finish(host, order, &fetched)?));
+    }
+    deploy::hub_views(host, index, &orders, &fetched)?;
+    ends.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(ends)
+}
+
+/// Returns the places that are asked before the network at large: this machine's seeds, then other hallmarks.
+fn near(host: &Host) -> anyhow::Result<Vec<Source>> {
+    let seeds = host.config.vault.seeds.iter().cloned().map(Source::Seeds);
+    let mirrors = host.config.mirrors().map_err(anyhow::Error::msg)?;
+    Ok(seeds.chain(mirrors).collect())
+}
+
+fn no_model(choice: &Choice<'_>) -> (String, End) {
+    match choice {
+        Choice::Stub(id) => {
+            let why = "its entry holds placeholders; `hallmark validate` names them".to_owned();
+            (id.to_string(), End::Stub { why })
+        }
+        Choice::Missing(missing) => {
+            let hint =
+                missing.nearest.as_ref().map_or_else(String::new, |it| format!("; did you mean '{it}'?"));
+            (missing.id.clone(), End::Missing { why: format!("{missing}{hint}") })
+        }
+        Choice::Misfiled { id, listed, filed } => {
+            let filed = filed.as_deref().unwrap_or("nothing");
+            let why = format!(
+                "[deploy] by_chakra lists it under {listed}, but it is filed under {filed}: correct one"
+            );
+            (id.to_string(), End::Failed { why })
+        }
+        Choice::Model(listed) => {
+            (listed.entry.id.to_string(), End::Failed { why: "not looked at".to_owned() })
+        }
+    }
+}
+
+fn fetch_missing(
+    host: &Host,
+    orders: &[Order],
+    settings: vault::Settings,
+    style: Style,
+) -> anyhow::Result<BTreeMap<Sha256, Fetched>> {
+    let mut fetched = BTreeMap::new();
+    let mut wants = BTreeMap::new();
+    for file in orders.iter().flat_map(|it| &it.files) {
+        match host
+            .shelf
+            .object_of_size(&file.want.digest, file.want.size_bytes)
+            .context("look on the shelf")?
+        {
+            Some(object) => drop(fetched.insert(file.want.digest, Fetched::Stands(object))),
+            None => drop(wants.insert(file.want.digest, file.want.clone())),
+        }
+    }
+    if wants.is_empty() {
+        return Ok(fetched);
+    }
+    let downloader =
+        Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("start the runtime")?;
+    let watchers = Watchers::new(style, wants.len());
+    let job = fetch::all(host, &downloader, wants.into_values().collect(), &watchers);
+    let stopped = "stopped by a signal; what came so far is kept, and the next sync goes on there";
+    fetched.extend(runtime.block_on(async {
+        tokio::select! {
+            biased;
+            _ = tokio::signal::ctrl_c() => Err(anyhow::Error::msg(stopped)),
+            fetched = job => Ok(fetched),
+        }
+    })?);
+    Ok(fetched)
+}
+
+/// Deploys a model if all its files are there, and keeps a record of what became of it.
+fn finish(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> anyhow::Result<End> {
+    let mut whys = Vec::new();
+    let mut quarantined = false;
+    let mut is_final = false;
+    for file in &order.files {
+        match fetched.get(&file.want.digest) {
+            Some(Fetched::Wrong { why }) => {
+                quarantined = true;
+                whys.push(why.clone());
+            }
+            Some(Fetched::Failed { why, is_final: last }) => {
+                is_final |= last;
+                whys.push(why.clone());
+            }
+            Some(Fetched::Stands(_) | Fetched::Came { .. }) | None => {}
+        }
+    }
+    if whys.is_empty() {
+        return deploy::model(host, order, fetched);
+    }
+    let why = whys.join("\n");
+    let event = match quarantined {
+        true => Event::Quarantined { why: why.clone() },
+        false => Event::Failed { why: why.clone(), is_final },
+    };
+    note(host, &order.id, order.digest, event)?;
+    Ok(if quarantined { End::Quarantined { why } } else { End::Failed { why } })
+}
+
+/// Writes a record unless the last one says the same.
+fn note(host: &Host, id: &ModelId, digest: Sha256, event: Event) -> anyhow::Result<()> {
+    if host.records.read(id, digest)?.is_some_and(|it| it.event == event) {
+        return Ok(());
+    }
+    host.records.write(id, &Record { digest, at: SystemClock.now(), event })
+}
+
+fn report(id: &str, end: &End, json: bool) -> anyhow::Result<String> {
+    if json {
+        let said = Said { event: "model", model: id, end };
+        return Ok(serde_json::to_string(&said).context("write the result as JSON")? + "\n");
+    }
+    Ok(match end {
+        End::Deployed { version, size_bytes, changed, verified, flaws } => {
+            let size = indicatif::HumanBytes(*size_bytes);
+            let news = if *changed { "" } else { ", nothing to do" };
+            let doubt =
+                if *verified { "verified" } else { "UNVERIFIED: its bytes are not what the index promises" };
+            let flaws = flaws.iter().map(|it| format!("  warning: {it}\n")).collect::<String>();
+            format!("{id} {version}: deployed, {doubt} ({size}{news})\n{flaws}")
+        }
+        End::Failed { why } => format!("{id}: failed: {why}\n"),
+        End::Quarantined { why } => format!("{id}: quarantined: {why}\n"),
+        End::Stub { why } => format!("{id}: stub: {why}\n"),
+        End::Missing { why } => format!("{id}: {why}\n"),
+    })
+}
+
+/// Returns the parts of a look inside that a record keeps.
+fn inside(bytes: Option<&Bytes>) -> Option<Inside> {
+    bytes.and_then(|it| it.inspected.as_ref()).map(Inside::from)
+}
