@@ -1,13 +1,19 @@
 //! What can be asked on the command line.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
-use crate::{Outcome, out, sync, validate};
+use crate::{Outcome, config::Config, gc, out, scrub, status, sync, validate};
 
 /// The model registry that a NixOS fleet can trust.
 ///
-/// An index.json says which models there are and what their bytes have to be. `hallmark validate` checks it
-/// before anyone relies on it; `hallmark schema` prints the contract.
+/// An index.json says which models there are and what their bytes have to be. `validate` checks it before anyone
+/// relies on it; `sync` fetches what this host wants, proves every byte by sha256 and makes it visible, for programs
+/// in the model store and for Hugging Face clients in a cache that they take for their own; `status` says what is
+/// where; `verify` hashes it again; `gc` removes what nothing wants.
+///
+/// Exit codes: 0 for success, 1 when what was checked does not hold, 2 when hallmark could not do its work.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 pub(crate) struct Cli {
@@ -21,6 +27,17 @@ enum Command {
     Validate(validate::Arguments),
     /// Fetches what is wanted, proves every byte, and deploys it.
     Sync(sync::Arguments),
+    /// Says what is where on this host, and why.
+    Status(status::Arguments),
+    /// Hashes what is here again; with --repair, fetches just what rotted.
+    Verify(scrub::Arguments),
+    /// Removes what nothing wants any more.
+    Gc(gc::Arguments),
+    /// Checks a config file, as a system's build does.
+    CheckConfig {
+        /// The file
+        file: PathBuf,
+    },
     /// Prints the JSON Schema of an index.
     Schema,
 }
@@ -30,6 +47,10 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Sync(arguments) => sync::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Verify(arguments) => scrub::run(&arguments),
+        Command::Gc(arguments) => gc::run(&arguments),
+        Command::CheckConfig { file } => Config::read(&file).map(|_| Outcome::Holds).map_err(Into::into),
         Command::Schema => out::print(catalog::SCHEMA).map(|()| Outcome::Holds),
     }
 }

@@ -4,10 +4,13 @@
 
 mod cli;
 mod config;
+mod gc;
 mod host;
 mod order;
 mod out;
 mod records;
+mod scrub;
+mod status;
 mod sync;
 mod validate;
 

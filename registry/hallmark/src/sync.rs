@@ -129,7 +129,7 @@ fn ends(
 }
 
 /// Returns the places that are asked before the network at large: this machine's seeds, then other hallmarks.
-fn near(host: &Host) -> anyhow::Result<Vec<Source>> {
+pub(crate) fn near(host: &Host) -> anyhow::Result<Vec<Source>> {
     let seeds = host.config.vault.seeds.iter().cloned().map(Source::Seeds);
     let mirrors = host.config.mirrors().map_err(anyhow::Error::msg)?;
     Ok(seeds.chain(mirrors).collect())

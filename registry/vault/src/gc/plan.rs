@@ -70,6 +70,15 @@ pub enum Reason {
     OverBudget,
 }
 
+impl std::fmt::Display for Reason {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Unused => "unused",
+            Self::OverBudget => "over budget",
+        })
+    }
+}
+
 /// Chooses what to delete. Reads no disk and no clock.
 pub fn plan(inventory: &Inventory, keep: &Keep, limits: &Limits) -> Plan {
     let mut plan = Plan::default();
