@@ -160,7 +160,9 @@ mod tests {
         #[test]
         fn streaming_in_pieces_gives_the_digest_of_the_whole(pieces: Vec<Vec<u8>>) {
             let mut hasher = Hasher::new();
-            pieces.iter().for_each(|piece| hasher.update(piece));
+            for piece in &pieces {
+                hasher.update(piece);
+            }
             let whole = pieces.concat();
             prop_assert_eq!(hasher.length_bytes(), whole.len() as u64);
             prop_assert_eq!(hasher.finish(), Sha256::of(&whole));

@@ -78,7 +78,7 @@ fn rows(host: &Host, index: &Index) -> anyhow::Result<Vec<Row>> {
         match choice {
             Choice::Model(listed) => drop(wanted.insert(listed.entry.id.clone())),
             Choice::Missing(missing) => {
-                rows.push(Row { why: Some(missing.to_string()), ..Row::bare(missing.id, State::Missing) })
+                rows.push(Row { why: Some(missing.to_string()), ..Row::bare(missing.id, State::Missing) });
             }
             Choice::Misfiled { id, listed, .. } => rows.push(Row {
                 why: Some(format!("[deploy] by_chakra lists it under {listed}, where it is not filed")),

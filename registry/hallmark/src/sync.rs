@@ -8,7 +8,10 @@ mod deploy;
 mod fetch;
 mod watchers;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use base::{Clock as _, ModelId, Sha256, SystemClock};
@@ -119,13 +122,41 @@ fn ends(
             other => ends.push(no_model(other)),
         }
     }
-    let fetched = fetch_missing(host, &orders, settings, style)?;
+    let endpoint = settings.endpoint.clone();
+    let mut fetched = fetch_missing(host, &orders, settings, style)?;
     for order in &orders {
         ends.push((order.id.to_string(), finish(host, order, &fetched)?));
     }
-    deploy::hub_views(host, index, &orders, &fetched)?;
+    let others = deployed_besides(host, index, &orders, &endpoint, &near)?;
+    for file in others.iter().flat_map(|it| &it.files) {
+        let object = host.shelf.object_of_size(&file.want.digest, file.want.size_bytes);
+        fetched
+            .extend(object.context("look on the shelf")?.map(|it| (file.want.digest, Fetched::Stands(it))));
+    }
+    orders.extend(others);
+    deploy::hub_views(host, &orders, &fetched)?;
     ends.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(ends)
+}
+
+/// Returns the models that were deployed before and are not asked for now: they may share a repository with one that is.
+fn deployed_besides(
+    host: &Host,
+    index: &Index,
+    orders: &[Order],
+    endpoint: &vault::HubEndpoint,
+    near: &[Source],
+) -> anyhow::Result<Vec<Order>> {
+    let asked = orders.iter().map(|it| &it.id).collect::<BTreeSet<_>>();
+    let besides = index.entries().filter(|it| !it.is_stub && !asked.contains(&it.entry.id));
+    let mut found = Vec::new();
+    for listed in besides {
+        if host.store.path(&listed.entry.id).try_exists().context("look for a deployed model")? {
+            // One that cannot be ordered any more is not shown under a repository either.
+            found.extend(Order::of(&listed.entry, endpoint, near).ok());
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the places that are asked before the network at large: this machine's seeds, then other hallmarks.
@@ -222,9 +253,10 @@ fn finish(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
         return deploy::model(host, order, fetched);
     }
     let why = whys.join("\n");
-    let event = match quarantined {
-        true => Event::Quarantined { why: why.clone() },
-        false => Event::Failed { why: why.clone(), is_final },
+    let event = if quarantined {
+        Event::Quarantined { why: why.clone() }
+    } else {
+        Event::Failed { why: why.clone(), is_final }
     };
     note(host, &order.id, order.digest, event)?;
     Ok(if quarantined { End::Quarantined { why } } else { End::Failed { why } })
@@ -249,7 +281,7 @@ fn report(id: &str, end: &End, json: bool) -> anyhow::Result<String> {
             let news = if *changed { "" } else { ", nothing to do" };
             let doubt =
                 if *verified { "verified" } else { "UNVERIFIED: its bytes are not what the index promises" };
-            let flaws = flaws.iter().map(|it| format!("  warning: {it}\n")).collect::<String>();
+            let flaws = flaws.iter().map(|it| format!("  warning: {it}\n")).collect::<Vec<_>>().concat();
             format!("{id} {version}: deployed, {doubt} ({size}{news})\n{flaws}")
         }
         End::Failed { why } => format!("{id}: failed: {why}\n"),
