@@ -7,8 +7,8 @@
 mod hf_cache;
 mod store;
 
-pub use hf_cache::{CachedSnapshot, HfCache, RepoName, RepoNameError, Snapshot, synthetic_commit};
 pub use base::{EntryPath, PathError};
+pub use hf_cache::{CachedSnapshot, HfCache, RepoName, RepoNameError, Snapshot, synthetic_commit};
 pub use store::{ModelStore, ModelView, ViewedFile};
 
 use std::{
