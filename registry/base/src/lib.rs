@@ -8,7 +8,7 @@ pub mod key;
 pub mod name;
 pub mod time;
 
-pub use digest::{Hasher, Sha256};
+pub use digest::{Hasher, Midstate, Sha256};
 pub use key::{Address, PublicKey};
 pub use name::{CommitId, ModelId};
 pub use time::{Clock, SystemClock, UnixSeconds};
