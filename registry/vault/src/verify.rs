@@ -13,19 +13,13 @@ use std::{
 
 use base::Sha256;
 
-use crate::{
-    cursor::{Counted, Tally},
-    partial::Partial,
-    want::Want,
-};
+use crate::{chunks::ChunkList, cursor::Tally, partial::Partial, want::Want};
 
 /// Bytes that turned out to be what was promised. They stand in a temporary file until they are shelved.
 #[derive(Debug)]
 pub struct Verified {
     place: Place,
-    digest: Sha256,
-    size_bytes: u64,
-    chunks: Vec<Sha256>,
+    chunks: ChunkList,
 }
 
 /// Bytes that differ from the promise, of a host that waived it. Never served to anybody.
@@ -101,9 +95,8 @@ impl Partial {
         if !self.holds(want) {
             return Err(Box::new(self.refuse(want)));
         }
-        let Counted { digest, size_bytes, chunks } = self.counted;
         let place = Place { path: self.path, journal: Some(self.journal), lock: Some(self.file) };
-        Ok(Verified { place, digest, size_bytes, chunks })
+        Ok(Verified { place, chunks: self.counted })
     }
 
     /// Compares, and lets bytes that differ through where the promise was waived.
@@ -144,7 +137,8 @@ impl Partial {
 pub fn verify_file(path: &Path, promised: Sha256, promised_bytes: u64) -> Result<Verified, VerifyError> {
     let read = |source| VerifyError::Read { path: path.into(), source };
     let file = File::open(path).map_err(read)?;
-    let Counted { digest, size_bytes, chunks } = Tally::of_file(&file).map_err(read)?;
+    let chunks = Tally::of_file(&file).map_err(read)?;
+    let (digest, size_bytes) = (chunks.digest, chunks.size_bytes);
     if (digest, size_bytes) != (promised, promised_bytes) {
         let name = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
         let (origin, path) = (path.display().to_string(), path.into());
@@ -154,7 +148,7 @@ pub fn verify_file(path: &Path, promised: Sha256, promised_bytes: u64) -> Result
     }
     file.sync_data().map_err(read)?;
     let place = Place { path: path.into(), journal: None, lock: None };
-    Ok(Verified { place, digest, size_bytes, chunks })
+    Ok(Verified { place, chunks })
 }
 
 /// Hashes a file as [`verify_file`] does, and lets bytes that differ through where the promise was waived.
@@ -183,16 +177,16 @@ impl Verified {
 
     /// Returns the digest, which is the promised one.
     pub fn digest(&self) -> Sha256 {
-        self.digest
+        self.chunks.digest
     }
 
     /// Returns the size, which is the promised one.
     pub fn size_bytes(&self) -> u64 {
-        self.size_bytes
+        self.chunks.size_bytes
     }
 
-    /// Returns the digests of the file's 16 MiB chunks, in order; none where the download was told to leave them out.
-    pub fn chunks(&self) -> &[Sha256] {
+    /// Returns what each of the file's 16 MiB chunks can be checked by later.
+    pub fn chunks(&self) -> &ChunkList {
         &self.chunks
     }
 }
