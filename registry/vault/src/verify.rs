@@ -13,7 +13,7 @@ use std::{
 
 use base::Sha256;
 
-use crate::{chunks::ChunkList, cursor::Tally, partial::Partial, want::Want};
+use crate::{chunks::ChunkList, cursor::Tally, lease, partial::Partial, want::Want};
 
 /// Bytes that turned out to be what was promised. They stand in a temporary file until they are shelved.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ pub enum VerifyError {
 
 impl Partial {
     /// Compares what arrived with what was promised. Bytes that differ are moved aside, so that the next try
-    /// starts with none.
+    /// starts with none; unless they are put in quarantine, gc removes them with the partials.
     pub fn verify(self, want: &Want) -> Result<Verified, Box<Refused>> {
         if !self.holds(want) {
             return Err(Box::new(self.refuse(want)));
@@ -118,6 +118,10 @@ impl Partial {
         let aside = self.path.with_file_name(format!("{}.{found}.refused", want.digest));
         // Where the move fails the bytes stay, and without a journal the next download overwrites them.
         let moved = fs::rename(&self.path, &aside);
+        // From now on gc counts its days, even where the last byte came long ago.
+        if let Err(error) = lease::mark_used(&self.file) {
+            tracing::warn!(%error, "Could not set the time of {}", aside.display());
+        }
         if let Err(error) = fs::remove_file(&self.journal) {
             tracing::warn!(%error, "Could not remove {}", self.journal.display());
         }
