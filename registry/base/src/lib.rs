@@ -9,7 +9,7 @@ pub mod name;
 pub mod path;
 pub mod time;
 
-pub use digest::{Hasher, Sha256};
+pub use digest::{Hasher, Midstate, Sha256};
 pub use key::{Address, PublicKey};
 pub use name::{CommitId, ModelId};
 pub use path::{EntryPath, PathError};
