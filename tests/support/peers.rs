@@ -21,11 +21,24 @@ pub(crate) fn require(peer: &str, what_is_skipped: &str) -> Option<PathBuf> {
     if place.exists() {
         return Some(place);
     }
-    let line =
-        format!("skipped: {what_is_skipped}, since {} is missing; ./tests/run prepares it", place.display());
+    skip(what_is_skipped, &format!("{} is missing; ./tests/run prepares it", place.display()));
+    None
+}
+
+/// Says what a test leaves out, for want of something that can be installed.
+///
+/// # Panics
+///
+/// If nothing may be skipped.
+pub(crate) fn skip(what: &str, why: &str) {
+    let line = format!("skipped: {what}, since {why}");
     assert!(env::var_os("HALLMARK_NO_SKIP").is_none(), "{line}");
     say(&line);
-    None
+}
+
+/// Says what a test leaves out because this machine's kernel does not allow it: nothing can be installed for that.
+pub(crate) fn pass_over(what: &str, why: &str) {
+    say(&format!("skipped: {what}, since {why}"));
 }
 
 /// Where the peers stand.
