@@ -6,7 +6,7 @@ mod text;
 use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
-use catalog::{Contract, Report, watch::read_index_file};
+use catalog::{Contract, Report};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -53,8 +53,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Some(path) => foreign_contract(path)?,
         None => Contract::ours(),
     };
-    let bytes = read_index_file(&arguments.index)?;
-    let report = catalog::validate(&bytes, &contract);
+    let (report, bytes) = catalog::validate_file(&arguments.index, &contract)?;
     let name = arguments.index.display().to_string();
     let holds = report.holds(arguments.strict);
     out::print(&match arguments.format {

@@ -1,10 +1,20 @@
 //! Download URLs: safe to follow, pinned to a revision, and of the file that the entry names.
 
+use std::sync::LazyLock;
+
 use base::CommitId;
+use memchr::memmem::Finder;
 use url::{Host, Url};
 
 use super::Artifact;
-use crate::{document::Node, flaw::Flaw, schema::data_path};
+use crate::{
+    document::Node,
+    flaw::Flaw,
+    schema::{data_path, every, plain_in_url},
+};
+
+/// The beginning of a part such as `..`.
+static DOTTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("/."));
 
 /// Checks the main file's URL and those of its companions; the revision stands beside the former.
 pub(super) fn check(files: &[Artifact<'_>], flaws: &mut Vec<Flaw>) {
@@ -56,10 +66,9 @@ fn plain_https(text: &str) -> Option<&str> {
     let mut labels = host.as_bytes().split(|it| *it == b'.');
     // What ends in a number is an address.
     let named = host.rsplit('.').next()?.starts_with(|it: char| it.is_ascii_lowercase());
-    let plain = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'/' | b'.' | b'_' | b'-' | b'~');
     // A part that begins with a dot may lead elsewhere.
-    let dotted = path.starts_with('.') || path.as_bytes().windows(2).any(|it| it == b"/.");
-    (named && labels.all(plain_label) && path.bytes().all(plain) && !dotted).then_some(path)
+    let dotted = path.starts_with('.') || DOTTED.find(path.as_bytes()).is_some();
+    (named && labels.all(plain_label) && every(path, plain_in_url) && !dotted).then_some(path)
 }
 
 fn scheme(node: Node<'_>, url: &Url) -> Option<Flaw> {
@@ -91,6 +100,9 @@ fn pin(node: Node<'_>, path: &str, pinned: Option<(Node<'_>, CommitId)>) -> Opti
     let mut segments = path.split('/').skip_while(|it| !matches!(*it, "resolve" | "raw"));
     segments.next()?;
     let named = segments.next()?;
+    if pinned.is_some_and(|(field, _)| field.is(named)) {
+        return None;
+    }
     let commit = CommitId::parse(named).ok();
     match (commit, pinned) {
         (None, None) => {
