@@ -2,7 +2,7 @@
 
 use jiter::{Jiter, JiterError, JiterErrorType, Peek};
 
-use super::{DEPTH_MAX, Document, Kind, Node, Slot, SyntaxError};
+use super::{DEPTH_MAX, Document, Kind, Node, Slot, SyntaxError, skim::skim};
 
 /// An object or array that is still open, and whether its keys need a look at the end.
 struct Open {
@@ -11,14 +11,22 @@ struct Open {
 }
 
 pub(super) fn slots(text: &str) -> Result<Vec<Slot>, Vec<SyntaxError>> {
-    let mut builder = Builder {
-        text,
-        input: Jiter::new(text.as_bytes()),
-        // Pretty-printed entries have one slot for about twenty bytes; growing later is cheap.
-        slots: Vec::with_capacity(text.len() / 24 + 8),
-        open: Vec::new(),
-        repeated: Vec::new(),
-    };
+    // Pretty-printed entries have one slot for about twenty bytes; growing later is cheap.
+    let mut slots = Vec::with_capacity(text.len() / 24 + 8);
+    let end = skim(text.as_bytes(), &mut slots);
+    if end.is_some_and(|it| {
+        text.as_bytes()[it..].iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+    }) {
+        return Ok(slots);
+    }
+    slots.clear();
+    judge(text, slots)
+}
+
+/// Reads a text to the end or to what is wrong.
+pub(super) fn judge(text: &str, slots: Vec<Slot>) -> Result<Vec<Slot>, Vec<SyntaxError>> {
+    let mut builder =
+        Builder { text, input: Jiter::new(text.as_bytes()), slots, open: Vec::new(), repeated: Vec::new() };
     builder.run().map_err(|error| vec![error])?;
     let Builder { slots, repeated, .. } = builder;
     if repeated.is_empty() {

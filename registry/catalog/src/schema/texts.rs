@@ -1,0 +1,82 @@
+//! The patterns and formats of our schema as plain code. Each says yes, or leaves the text to the validator.
+
+/// Returns the check that stands for a pattern.
+pub(super) fn pattern(pattern: &str) -> Option<fn(&str) -> bool> {
+    Some(match pattern {
+        "^[a-f0-9]{64}$" => |it| it.len() == 64 && hex(it),
+        "^[a-f0-9]{40}$" => |it| it.len() == 40 && hex(it),
+        "^[a-f0-9]{7,40}$" => |it| (7..=40).contains(&it.len()) && hex(it),
+        "^[a-z0-9][a-z0-9-]*[a-z0-9]$" => hyphenated,
+        r"^\d+\.\d+\.\d+(-[a-zA-Z0-9.-]+)?(\+[a-zA-Z0-9.-]+)?$" => version,
+        "^[^:]+:." => |it| {
+            it.find(':')
+                .is_some_and(|at| at > 0 && it[at + 1..].starts_with(|it: char| it.is_ascii_graphic()))
+        },
+        _ => return None,
+    })
+}
+
+/// Returns the check that stands for a format.
+pub(super) fn format(format: &str) -> Option<fn(&str) -> bool> {
+    Some(match format {
+        "uri" => web_address,
+        "date-time" => universal_time,
+        _ => return None,
+    })
+}
+
+/// Says whether every byte is of a kind. Looks at all of them without a branch, many at once: most texts are fine.
+pub(crate) fn every(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |so_far, it| so_far & is(it))
+}
+
+/// Says whether a byte is what a plain URL consists of behind its scheme.
+pub(crate) fn plain_in_url(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    // The dash, the dot, the slash and the digits stand side by side.
+    letter | (byte.wrapping_sub(b'-') < 13) | (byte == b'_') | (byte == b'~')
+}
+
+fn hex(text: &str) -> bool {
+    every(text, |it| (it.wrapping_sub(b'0') < 10) | (it.wrapping_sub(b'a') < 6))
+}
+
+fn hyphenated(text: &str) -> bool {
+    let plain = every(text, |it| (it.wrapping_sub(b'0') < 10) | (it.wrapping_sub(b'a') < 26) | (it == b'-'));
+    plain && text.len() >= 2 && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// A version without build metadata.
+fn version(text: &str) -> bool {
+    let (numbers, label) =
+        text.split_once('-').map_or((text, None), |(numbers, label)| (numbers, Some(label)));
+    let digits = |it: &str| !it.is_empty() && it.bytes().all(|byte| byte.is_ascii_digit());
+    let letter = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'.' | b'-');
+    numbers.split('.').count() == 3
+        && numbers.split('.').all(digits)
+        && label.is_none_or(|it| !it.is_empty() && it.bytes().all(letter))
+}
+
+/// An https or http URL of a host with a name, without port, user, escape, query or fragment.
+fn web_address(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let unreserved = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'/' | b'.' | b'_' | b'-' | b'~');
+    rest.is_some_and(|it| {
+        it.starts_with(|first: char| first.is_ascii_alphanumeric()) && it.bytes().all(unreserved)
+    })
+}
+
+/// `2024-11-08T12:00:00Z`, on a day that every month has.
+fn universal_time(text: &str) -> bool {
+    let form = b"0000-00-00T00:00:00Z";
+    let same = |(it, form): (u8, &u8)| if *form == b'0' { it.is_ascii_digit() } else { it == *form };
+    let within = |at: usize, from: &str, to: &str| (from..=to).contains(&&text[at..at + 2]);
+    text.len() == form.len()
+        && text.bytes().zip(form).all(same)
+        && !text.starts_with('0')
+        && within(5, "01", "12")
+        && within(8, "01", "28")
+        && within(11, "00", "23")
+        && within(14, "00", "59")
+        && within(17, "00", "59")
+}
