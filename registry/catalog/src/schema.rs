@@ -7,7 +7,7 @@ mod swift;
 mod texts;
 mod wording;
 
-pub(crate) use texts::{every, plain_in_url};
+pub(crate) use texts::plain_in_url;
 pub(crate) use wording::{data_path, nearest};
 
 use std::{collections::BTreeSet, sync::OnceLock};
@@ -78,11 +78,7 @@ impl Contract {
     ///
     /// # Panics
     /// If the schema in the binary is broken, which the tests of this crate rule out.
-    #[expect(
-        clippy::expect_used,
-        clippy::missing_panics_doc,
-        reason = "the text is a constant of this crate, and a test compiles it"
-    )]
+    #[expect(clippy::expect_used, reason = "the text is a constant of this crate, and a test compiles it")]
     pub fn ours() -> Self {
         Self::new(serde_json::from_str(SCHEMA).expect("the embedded schema is JSON"), None)
     }

@@ -73,7 +73,7 @@ impl Builder<'_> {
             Peek::Array | Peek::Object => return self.container(peek, start),
             Peek::String => {
                 let length = self.input.known_bytes().map(<[u8]>::len).map_err(|error| self.wrong(&error))?;
-                return self.string(start + 1, length);
+                self.string(start + 1, length);
             }
             Peek::Null => {
                 self.input.known_null().map_err(|error| self.wrong(&error))?;
@@ -106,13 +106,11 @@ impl Builder<'_> {
         self.open.push(Open { slot: self.slots.len(), is_object });
         self.slots.push(Slot::new(if is_object { Kind::Object } else { Kind::Array }, start, 0));
         let first = if is_object { self.next_member(true) } else { self.input.known_array() };
-        match first.map_err(|error| self.wrong(&error))? {
-            Some(peek) => self.value(peek),
-            None => {
-                self.close();
-                Ok(())
-            }
+        if let Some(peek) = first.map_err(|error| self.wrong(&error))? {
+            return self.value(peek);
         }
+        self.close();
+        Ok(())
     }
 
     /// Takes a key and what stands before its value.
@@ -126,10 +124,9 @@ impl Builder<'_> {
         self.input.peek().map(Some)
     }
 
-    fn string(&mut self, start: usize, length: usize) -> Result<(), SyntaxError> {
+    fn string(&mut self, start: usize, length: usize) {
         let escaped = self.text.as_bytes()[start..start + length].contains(&b'\\');
         self.slots.push(Slot::new(if escaped { Kind::Escaped } else { Kind::String }, start, length));
-        Ok(())
     }
 
     fn number(&mut self, start: usize, length: usize) -> Result<(), SyntaxError> {

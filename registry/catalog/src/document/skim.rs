@@ -35,8 +35,8 @@ impl<'b> Skim<'b, '_> {
     fn value(&mut self, depth: usize) -> Option<()> {
         match self.bytes.get(self.at)? {
             b'"' => self.string().map(|_| ()),
-            b'{' => self.object(depth),
-            b'[' => self.array(depth),
+            b'{' => self.container(Kind::Object, depth),
+            b'[' => self.container(Kind::Array, depth),
             b't' => self.word(b"true", Kind::True),
             b'f' => self.word(b"false", Kind::False),
             b'n' => self.word(b"null", Kind::Null),
@@ -44,11 +44,27 @@ impl<'b> Skim<'b, '_> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Option<()> {
-        let slot = self.open(Kind::Object, depth)?;
+    /// Takes a container, whose children are taken up to the bracket that closes it.
+    fn container(&mut self, kind: Kind, depth: usize) -> Option<()> {
+        let slot = self.slots.len();
+        self.slots.push(Slot::new(kind, self.at, 0));
+        self.at += 1;
+        (depth < DEPTH_MAX).then_some(())?;
+        if kind == Kind::Object {
+            self.members(slot, depth)?;
+        } else {
+            self.elements(depth)?;
+        }
+        self.at += 1;
+        let open = self.slots[slot];
+        self.slots[slot] = Slot::new(kind, open.start(), self.slots.len() - slot);
+        Some(())
+    }
+
+    fn members(&mut self, object: usize, depth: usize) -> Option<()> {
         let mut seen = Seen::default();
         if self.space()? == b'}' {
-            return self.close(slot);
+            return Some(());
         }
         loop {
             if self.space()? != b'"' {
@@ -60,7 +76,7 @@ impl<'b> Skim<'b, '_> {
             if self.slots[key].kind() == Kind::Escaped || seen.count > KEYS_MAX {
                 return None;
             }
-            if !seen.surely_new(text) && self.stands_before(slot, key, text) {
+            if !seen.surely_new(text) && self.stands_before(object, key, text) {
                 return None;
             }
             self.expect(b':')?;
@@ -68,39 +84,25 @@ impl<'b> Skim<'b, '_> {
             self.value(depth + 1)?;
             match self.space()? {
                 b',' => self.at += 1,
-                b'}' => return self.close(slot),
+                b'}' => return Some(()),
                 _ => return None,
             }
         }
     }
 
-    fn array(&mut self, depth: usize) -> Option<()> {
-        let slot = self.open(Kind::Array, depth)?;
+    fn elements(&mut self, depth: usize) -> Option<()> {
         if self.space()? == b']' {
-            return self.close(slot);
+            return Some(());
         }
         loop {
             self.space()?;
             self.value(depth + 1)?;
             match self.space()? {
                 b',' => self.at += 1,
-                b']' => return self.close(slot),
+                b']' => return Some(()),
                 _ => return None,
             }
         }
-    }
-
-    fn open(&mut self, kind: Kind, depth: usize) -> Option<usize> {
-        self.slots.push(Slot::new(kind, self.at, 0));
-        self.at += 1;
-        (depth < DEPTH_MAX).then(|| self.slots.len() - 1)
-    }
-
-    fn close(&mut self, slot: usize) -> Option<()> {
-        self.at += 1;
-        let open = self.slots[slot];
-        self.slots[slot] = Slot::new(open.kind(), open.start(), self.slots.len() - slot);
-        Some(())
     }
 
     /// Says whether a key stands in its object already, as far as keys without escapes go.

@@ -100,6 +100,7 @@ impl Marks {
         Some(())
     }
 
+    #[expect(clippy::stable_sort_primitive, reason = "the stable sort sees the runs that are sorted already")]
     fn sort(&mut self) {
         self.ids.sort();
         self.sizes.sort();
@@ -112,7 +113,6 @@ impl Marks {
 
     /// Says that no id stands twice and that no digest has two sizes. If it does not say so, that may still hold.
     pub(super) fn surely_agree(mut self) -> bool {
-        // Sorting runs that are sorted already is quick.
         self.sort();
         self.ids.windows(2).all(|pair| pair[0] != pair[1])
             && self.sizes.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1)

@@ -10,7 +10,7 @@ use super::Artifact;
 use crate::{
     document::Node,
     flaw::Flaw,
-    schema::{data_path, every, plain_in_url},
+    schema::{data_path, plain_in_url},
 };
 
 /// The beginning of a part such as `..`.
@@ -20,7 +20,9 @@ static DOTTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("/."));
 pub(super) fn check(files: &[Artifact<'_>], flaws: &mut Vec<Flaw>) {
     let revision = files.first().and_then(|it| it.revision);
     let revision = revision.and_then(|it| Some((it, CommitId::parse(&it.as_str()?).ok()?)));
-    files.iter().for_each(|it| file(it, revision, flaws));
+    for it in files {
+        file(it, revision, flaws);
+    }
 }
 
 fn file(file: &Artifact<'_>, revision: Option<(Node<'_>, CommitId)>, flaws: &mut Vec<Flaw>) {
@@ -68,7 +70,7 @@ fn plain_https(text: &str) -> Option<&str> {
     let named = host.rsplit('.').next()?.starts_with(|it: char| it.is_ascii_lowercase());
     // A part that begins with a dot may lead elsewhere.
     let dotted = path.starts_with('.') || DOTTED.find(path.as_bytes()).is_some();
-    (named && labels.all(plain_label) && every(path, plain_in_url) && !dotted).then_some(path)
+    (named && labels.all(plain_label) && plain_in_url(path) && !dotted).then_some(path)
 }
 
 fn scheme(node: Node<'_>, url: &Url) -> Option<Flaw> {
