@@ -21,11 +21,33 @@ pub(crate) fn require(peer: &str, what_is_skipped: &str) -> Option<PathBuf> {
     if place.exists() {
         return Some(place);
     }
-    let line =
-        format!("skipped: {what_is_skipped}, since {} is missing; ./tests/run prepares it", place.display());
+    skip(&format!("{what_is_skipped}, since {} is missing; ./tests/run prepares it", place.display()));
+    None
+}
+
+/// Finds a program of the system, such as `strace`. `None` means what it means for a peer.
+///
+/// # Panics
+///
+/// If the program is missing and nothing may be skipped.
+pub(crate) fn program(name: &str, what_is_skipped: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&folders).map(|it| it.join(name)).find(|it| it.is_file());
+    if found.is_none() {
+        skip(&format!("{what_is_skipped}, since {name} is not installed"));
+    }
+    found
+}
+
+/// Says what a test leaves out.
+///
+/// # Panics
+///
+/// If nothing may be skipped.
+pub(crate) fn skip(what_and_why: &str) {
+    let line = format!("skipped: {what_and_why}");
     assert!(env::var_os("HALLMARK_NO_SKIP").is_none(), "{line}");
     say(&line);
-    None
 }
 
 /// Where the peers stand.
