@@ -111,16 +111,21 @@ async fn a_want_whose_sources_all_fail_says_what_each_of_them_said() {
 }
 
 #[tokio::test]
-async fn the_digest_list_names_each_chunk_of_sixteen_mebibytes() {
+async fn a_download_in_parts_leaves_what_checks_each_chunk_of_sixteen_mebibytes_alone() {
     let chunk = usize::try_from(CHUNK_BYTES).unwrap();
     let (hub, bytes) = (FixtureHub::start().await, noise(3, chunk * 2 + 1));
     hub.put(REPOSITORY, PATH, &bytes);
     let want = web_want(&hub, &bytes);
     let verified =
         Host::with(&hub, |it| it.part_bytes = 4 << 20).fetch(&want).await.unwrap().verify(&want).unwrap();
-    assert_eq!(verified.chunks(), bytes.chunks(chunk).map(Sha256::of).collect::<Vec<_>>());
-    let host = Host::with(&hub, |it| it.list_chunks = false);
-    assert!(host.fetch(&want).await.unwrap().verify(&want).unwrap().chunks().is_empty());
+    let list = verified.chunks();
+    assert_eq!((list.digest(), list.size_bytes(), list.midstates().len()), (want.digest, want.size_bytes, 2));
+    for (index, good) in bytes.chunks(chunk).enumerate() {
+        assert!(list.holds(index, good), "chunk {index}");
+        let mut bad = good.to_vec();
+        bad[0] ^= 1;
+        assert!(!list.holds(index, &bad), "chunk {index}");
+    }
 }
 
 #[tokio::test]

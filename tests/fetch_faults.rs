@@ -1,10 +1,17 @@
 //! What real hubs do wrong, and what becomes of a download then.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use base::{CommitId, Sha256};
+use base::{CommitId, Sha256, UnixSeconds};
 use bytes::Bytes;
-use vault::{FetchError, ObtainError, SourceError, TokenFile, Verdict};
+use vault::{
+    FetchError, ObtainError, Partials, Shelf, SourceError, TokenFile, Verdict,
+    gc::{Inventory, Keep, Limits, plan, sweep},
+};
 
 use crate::support::{
     hub::{Access, Fault, FixtureHub, Rule, Side, Way, noise},
@@ -377,6 +384,37 @@ async fn one_flipped_byte_is_refused_with_both_digests() {
     assert!(text.contains("Model checksum verification failed"), "{text}");
     assert!(text.contains(&want.digest.to_string()) && text.contains(&refused.found.to_string()), "{text}");
     assert_eq!(Sha256::of(&std::fs::read(&refused.path).unwrap()), refused.found);
+}
+
+#[tokio::test]
+async fn refused_bytes_that_nobody_quarantined_age_out_with_the_partials() {
+    let (hub, bytes) = hub_with(SHORT).await;
+    hub.play(Rule::always(Fault::Flip(99)).on("GET"));
+    let (mut host, want) = (Host::of(&hub), want(&hub, &bytes));
+    let shelf = Shelf::open(host.path("store")).unwrap();
+    host.partials = Partials::new(shelf.partials());
+    let partial = host.fetch(&want).await.unwrap();
+    // The last byte came long ago; the days count from the refusal all the same.
+    let file = File::options().write(true).open(host.partials.path(&want.digest)).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    let refused = partial.verify(&want).unwrap_err();
+
+    let inventory = Inventory::take(&shelf).unwrap();
+    let [leftover] = &inventory.partials[..] else { panic!("{:?}", inventory.partials) };
+    assert_eq!((leftover.path.file_name(), leftover.size_bytes), (refused.path.file_name(), SHORT as u64));
+    let plan_at = |partials_since| {
+        let (long_ago, budget_bytes) = (UnixSeconds(0), None);
+        let (unused_since, fresh_since, quarantine_since) = (long_ago, long_ago, long_ago);
+        let limits = Limits { unused_since, fresh_since, budget_bytes, partials_since, quarantine_since };
+        plan(&inventory, &Keep::default(), &limits)
+    };
+    let written = leftover.last_written;
+    assert!(written > UnixSeconds(1_000_000_000));
+    assert_eq!(sweep(&shelf, &plan_at(written)).partials, 0);
+    assert!(refused.path.exists());
+    let swept = sweep(&shelf, &plan_at(UnixSeconds(written.0 + 1)));
+    assert_eq!((swept.partials, swept.freed_bytes, swept.failed.len()), (1, SHORT as u64, 0));
+    assert!(!refused.path.exists());
 }
 
 #[tokio::test]

@@ -138,7 +138,7 @@ fn what_cannot_be_looked_at_exits_2_and_says_what_to_do() {
     check("fifo", "it is a fifo");
     check("/dev/zero", "it is a device");
     fs::write(folder.path().join("secret.json"), "{}").unwrap();
-    fs::set_permissions(folder.path().join("secret.json"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.path().join("secret.json"), fs::Permissions::from_mode(0o0)).unwrap();
     if !nix::unistd::geteuid().is_root() {
         check("secret.json", "no permission");
     }
@@ -162,7 +162,7 @@ fn another_organisation_brings_its_own_taxonomy() {
     entry.as_object_mut().unwrap().remove("chakra");
     entry["team"] = json!("vision");
     let write = |entry: &Value| {
-        fs::write(folder.path().join("index.json"), json!({ "models": [entry] }).to_string()).unwrap()
+        fs::write(folder.path().join("index.json"), json!({ "models": [entry] }).to_string()).unwrap();
     };
     write(&entry);
     let arguments = ["validate", "--schema", "schema.json"];

@@ -1,4 +1,4 @@
-//! The words every other crate speaks: digests, names, keys and time.
+//! The words every other crate speaks: digests, names, paths, keys and time.
 //!
 //! Pure: no file, no socket, no thread, no runtime. Each type is parsed once, at the door, and its
 //! `Display` gives back what its `parse` takes.
@@ -6,11 +6,13 @@
 pub mod digest;
 pub mod key;
 pub mod name;
+pub mod path;
 pub mod time;
 
-pub use digest::{Hasher, Sha256};
+pub use digest::{Hasher, Midstate, Sha256};
 pub use key::{Address, PublicKey};
 pub use name::{CommitId, ModelId};
+pub use path::{EntryPath, PathError};
 pub use time::{Clock, SystemClock, UnixSeconds};
 
 mod hex;

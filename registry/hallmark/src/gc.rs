@@ -175,32 +175,32 @@ fn remove(host: &Host, doomed: &Doomed) -> anyhow::Result<Counts> {
 
 fn text(doomed: &Doomed, swept: Option<&Counts>) -> String {
     let Doomed { models, snapshots, plan } = doomed;
-    let mut lines = models.iter().map(|id| format!("model {id}\n")).collect::<String>();
-    lines.extend(snapshots.iter().map(|(repo, commit)| format!("snapshot {repo} at {commit}\n")));
-    for drop in &plan.drops {
-        let size = HumanBytes(drop.standing.size_bytes);
-        lines += &format!("object {} ({size}, {})\n", drop.standing.digest, drop.reason);
-    }
-    lines.extend(plan.partials.iter().map(|it| format!("partial {}\n", it.path.display())));
+    let mut lines = models.iter().map(|id| format!("model {id}")).collect::<Vec<_>>();
+    lines.extend(snapshots.iter().map(|(repo, commit)| format!("snapshot {repo} at {commit}")));
+    lines.extend(plan.drops.iter().map(|it| {
+        format!("object {} ({}, {})", it.standing.digest, HumanBytes(it.standing.size_bytes), it.reason)
+    }));
+    lines.extend(plan.partials.iter().map(|it| format!("partial {}", it.path.display())));
     lines.extend(
-        plan.quarantine.iter().map(|it| format!("quarantined {} (promised {})\n", it.found, it.promised)),
+        plan.quarantine.iter().map(|it| format!("quarantined {} (promised {})", it.found, it.promised)),
     );
     if plan.over_budget_bytes > 0 {
         let over = HumanBytes(plan.over_budget_bytes);
-        lines += &format!(
-            "still {over} over [vault] size_bytes_max: all that is left is wanted, pinned or in use\n"
-        );
+        lines.push(format!(
+            "still {over} over [vault] size_bytes_max: all that is left is wanted, pinned or in use"
+        ));
     }
-    let Some(done) = swept else {
-        let freed = HumanBytes(plan.freed_bytes);
-        return lines + &format!("would free {freed} in {} objects; nothing was removed\n", plan.drops.len());
-    };
-    lines.extend(done.failed.iter().map(|it| format!("failed: {it}\n")));
-    let freed = HumanBytes(done.freed_bytes);
-    let busy = if done.in_use > 0 { format!(", {} in use and kept", done.in_use) } else { String::new() };
-    lines
-        + &format!(
-            "freed {freed}: {} objects, {} partials, {} quarantined{busy}\n",
-            done.objects, done.partials, done.quarantine
-        )
+    lines.extend(swept.iter().flat_map(|it| &it.failed).map(|it| format!("failed: {it}")));
+    lines.push(match swept {
+        None => {
+            let freed = HumanBytes(plan.freed_bytes);
+            format!("would free {freed} in {} objects; nothing was removed", plan.drops.len())
+        }
+        Some(Counts { objects, partials, quarantine, freed_bytes, in_use, .. }) => {
+            let busy = if *in_use > 0 { format!(", {in_use} in use and kept") } else { String::new() };
+            let freed = HumanBytes(*freed_bytes);
+            format!("freed {freed}: {objects} objects, {partials} partials, {quarantine} quarantined{busy}")
+        }
+    });
+    lines.join("\n") + "\n"
 }

@@ -26,7 +26,7 @@ pub(crate) struct Place {
     /// The config file; without it every setting has its default
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// The index, in place of the config's: a path, or git+https://host/repo#branch:path
+    /// The index, in place of the config's: a path, or `git+https://host/repo#branch:path`
     #[arg(long, value_name = "INDEX")]
     index: Option<Location>,
     /// The folder for all that hallmark keeps

@@ -68,9 +68,8 @@ pub(crate) enum OrderError {
 
 /// Says which models are wanted: those that were named, else those of the config.
 pub(crate) fn choose<'i>(config: &Config, index: &'i Index, named: &[String], all: bool) -> Vec<Choice<'i>> {
-    let listed = |it: &'i std::sync::Arc<Listed>| match it.is_stub {
-        true => Choice::Stub(it.entry.id.clone()),
-        false => Choice::Model(it),
+    let listed = |it: &'i std::sync::Arc<Listed>| {
+        if it.is_stub { Choice::Stub(it.entry.id.clone()) } else { Choice::Model(it) }
     };
     let by_name = |id: &String| index.find(id).map_or_else(Choice::Missing, listed);
     if all || (named.is_empty() && config.deploy.models == Wanted::All) {
@@ -104,7 +103,7 @@ impl Order {
     /// Lists the files of an entry with every place that may have them: what is near first.
     pub(crate) fn of(entry: &Entry, endpoint: &HubEndpoint, near: &[Source]) -> Result<Self, OrderError> {
         let artifact = &entry.artifact;
-        let main = artifact.download_url.as_ref().map(|it| it.as_str());
+        let main = artifact.download_url.as_ref().map(catalog::entry::Uri::as_str);
         let mut files =
             vec![(artifact.filename.as_str(), artifact.sha256, artifact.size_bytes, main.map(str::to_owned))];
         for file in &artifact.files {

@@ -15,9 +15,10 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 
 /// Says why hallmark could not do its work, with every cause.
 pub(crate) fn failure(error: &anyhow::Error) {
-    let causes = error.chain().skip(1).map(|cause| format!("\n  because: {cause}")).collect::<String>();
+    let lines = std::iter::once(format!("hallmark: {error}"));
+    let lines = lines.chain(error.chain().skip(1).map(|cause| format!("  because: {cause}")));
     // If standard error is gone too, nobody is left to tell.
-    let _ = writeln!(io::stderr(), "hallmark: {error}{causes}");
+    let _ = writeln!(io::stderr(), "{}", lines.collect::<Vec<_>>().join("\n"));
 }
 
 /// Says whether standard output is a terminal that wants colour.

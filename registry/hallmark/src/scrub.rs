@@ -99,9 +99,12 @@ fn known(host: &Host, index: &Index) -> anyhow::Result<BTreeMap<Sha256, Known>> 
 
 fn digests(host: &Host, index: &Index, ids: &[String]) -> anyhow::Result<Vec<Sha256>> {
     if ids.is_empty() {
-        let objects = host.shelf.objects().context("list the objects")?;
-        let digests = objects.map(|it| it.map(|object| object.digest()));
-        return digests.collect::<Result<_, _>>().context("list the objects");
+        // What a view shows and the shelf has lost is missed too: an earlier look may have taken it off.
+        let mut digests = host.store.digests().context("list the deployed models")?;
+        for object in host.shelf.objects().context("list the objects")? {
+            digests.insert(object.context("list the objects")?.digest());
+        }
+        return Ok(digests.into_iter().collect());
     }
     let mut digests = Vec::new();
     for choice in choose(&host.config, index, ids, false) {
@@ -149,7 +152,11 @@ fn report(
                 quarantined.found
             )
         }
-        Health::Missing => format!("{name}: not on the shelf; run hallmark sync\n"),
+        Health::Missing => {
+            let remedy =
+                if arguments.repair { "" } else { "; run hallmark verify --repair, or hallmark sync" };
+            format!("{name}: not on the shelf{remedy}{mended}\n")
+        }
         Health::Unreadable { error } => format!("{name}: unreadable: {error}: look at the disk\n"),
         Health::Unchecked => format!("{name}: not checked\n"),
     })

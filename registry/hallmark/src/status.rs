@@ -78,7 +78,7 @@ fn rows(host: &Host, index: &Index) -> anyhow::Result<Vec<Row>> {
         match choice {
             Choice::Model(listed) => drop(wanted.insert(listed.entry.id.clone())),
             Choice::Missing(missing) => {
-                rows.push(Row { why: Some(missing.to_string()), ..Row::bare(missing.id, State::Missing) })
+                rows.push(Row { why: Some(missing.to_string()), ..Row::bare(missing.id, State::Missing) });
             }
             Choice::Misfiled { id, listed, .. } => rows.push(Row {
                 why: Some(format!("[deploy] by_chakra lists it under {listed}, where it is not filed")),
@@ -106,6 +106,8 @@ fn row(host: &Host, listed: &Listed, is_wanted: bool, view: Option<&ModelView>) 
     let size_bytes = Some(entry.artifact.size_bytes.get().saturating_add(sizes.sum()));
     let (state, why) = if listed.is_stub {
         (State::Stub, Some("its entry holds placeholders".to_owned()))
+    } else if let Some(why) = view.map(|it| lost(host, it)).transpose()?.flatten() {
+        (State::Quarantined, Some(why))
     } else if let Some(view) = view {
         let current = view.files.iter().any(|it| it.digest == entry.artifact.sha256 || !it.verified);
         let why = (!current).then(|| "an earlier version of its file; sync fetches the new one".to_owned());
@@ -123,6 +125,19 @@ fn row(host: &Host, listed: &Listed, is_wanted: bool, view: Option<&ModelView>) 
     let verified = view.map(|it| it.files.iter().all(|file| file.verified));
     let version = Some(entry.version.to_string());
     Ok(Row { id: entry.id.to_string(), version, state, size_bytes, verified, why })
+}
+
+/// Says which file of a view is off the shelf, if one is.
+fn lost(host: &Host, view: &ModelView) -> anyhow::Result<Option<String>> {
+    for file in view.files.iter().filter(|it| it.verified) {
+        if host.shelf.object(&file.digest).context("look on the shelf")?.is_none() {
+            let path = &file.path;
+            return Ok(Some(format!(
+                "{path} is damaged or gone; run hallmark verify --repair, or hallmark sync"
+            )));
+        }
+    }
+    Ok(None)
 }
 
 impl Row {

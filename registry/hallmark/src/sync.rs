@@ -8,14 +8,17 @@ mod deploy;
 mod fetch;
 mod watchers;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use base::{Clock as _, ModelId, Sha256, SystemClock};
 use catalog::Index;
 use clap::Args;
 use serde::Serialize;
-use vault::{DiskRoom, Downloader, Source};
+use vault::{DiskRoom, Downloader, Source, Want};
 
 use self::{
     fetch::{Bytes, Fetched},
@@ -119,13 +122,53 @@ fn ends(
             other => ends.push(no_model(other)),
         }
     }
-    let fetched = fetch_missing(host, &orders, settings, style)?;
-    for order in &orders {
-        ends.push((order.id.to_string(), finish(host, order, &fetched)?));
+    let endpoint = settings.endpoint.clone();
+    let (mut fetched, wants) = look_on_shelf(host, &orders)?;
+    let mut open = orders.iter().collect::<Vec<_>>();
+    // A model is deployed as soon as its last file is there, whatever others still wait for.
+    let mut settle = |fetched: &BTreeMap<Sha256, Fetched>| {
+        let is_decided = |order: &&Order| order.files.iter().all(|it| fetched.contains_key(&it.want.digest));
+        let (decided, rest) = std::mem::take(&mut open).into_iter().partition::<Vec<_>, _>(is_decided);
+        open = rest;
+        ends.extend(decided.into_iter().map(|it| (it.id.to_string(), finish(host, it, fetched))));
+    };
+    settle(&fetched);
+    if !wants.is_empty() {
+        fetch_missing(host, wants, settings, style, |digest, outcome| {
+            fetched.insert(digest, outcome);
+            settle(&fetched);
+        })?;
     }
-    deploy::hub_views(host, index, &orders, &fetched)?;
+    let others = deployed_besides(host, index, &orders, &endpoint, &near)?;
+    for file in others.iter().flat_map(|it| &it.files) {
+        let object = host.shelf.object_of_size(&file.want.digest, file.want.size_bytes);
+        fetched
+            .extend(object.context("look on the shelf")?.map(|it| (file.want.digest, Fetched::Stands(it))));
+    }
+    orders.extend(others);
+    deploy::hub_views(host, &orders, &fetched)?;
     ends.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(ends)
+}
+
+/// Returns the models that were deployed before and are not asked for now: they may share a repository with one that is.
+fn deployed_besides(
+    host: &Host,
+    index: &Index,
+    orders: &[Order],
+    endpoint: &vault::HubEndpoint,
+    near: &[Source],
+) -> anyhow::Result<Vec<Order>> {
+    let asked = orders.iter().map(|it| &it.id).collect::<BTreeSet<_>>();
+    let besides = index.entries().filter(|it| !it.is_stub && !asked.contains(&it.entry.id));
+    let mut found = Vec::new();
+    for listed in besides {
+        if host.store.path(&listed.entry.id).try_exists().context("look for a deployed model")? {
+            // One that cannot be ordered any more is not shown under a repository either.
+            found.extend(Order::of(&listed.entry, endpoint, near).ok());
+        }
+    }
+    Ok(found)
 }
 
 /// Returns the places that are asked before the network at large: this machine's seeds, then other hallmarks.
@@ -159,27 +202,29 @@ fn no_model(choice: &Choice<'_>) -> (String, End) {
     }
 }
 
-fn fetch_missing(
+/// Sorts files into those that are there and those to fetch: one look at the disk for each.
+fn look_on_shelf(
     host: &Host,
     orders: &[Order],
-    settings: vault::Settings,
-    style: Style,
-) -> anyhow::Result<BTreeMap<Sha256, Fetched>> {
+) -> anyhow::Result<(BTreeMap<Sha256, Fetched>, BTreeMap<Sha256, Want>)> {
     let mut fetched = BTreeMap::new();
     let mut wants = BTreeMap::new();
-    for file in orders.iter().flat_map(|it| &it.files) {
-        match host
-            .shelf
-            .object_of_size(&file.want.digest, file.want.size_bytes)
-            .context("look on the shelf")?
-        {
-            Some(object) => drop(fetched.insert(file.want.digest, Fetched::Stands(object))),
-            None => drop(wants.insert(file.want.digest, file.want.clone())),
+    for want in orders.iter().flat_map(|it| &it.files).map(|it| &it.want) {
+        match host.shelf.object_of_size(&want.digest, want.size_bytes).context("look on the shelf")? {
+            Some(object) => drop(fetched.insert(want.digest, Fetched::Stands(object))),
+            None => drop(wants.insert(want.digest, want.clone())),
         }
     }
-    if wants.is_empty() {
-        return Ok(fetched);
-    }
+    Ok((fetched, wants))
+}
+
+fn fetch_missing(
+    host: &Host,
+    wants: BTreeMap<Sha256, Want>,
+    settings: vault::Settings,
+    style: Style,
+    each: impl FnMut(Sha256, Fetched),
+) -> anyhow::Result<()> {
     let downloader =
         Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -188,20 +233,25 @@ fn fetch_missing(
         .build()
         .context("start the runtime")?;
     let watchers = Watchers::new(style, wants.len());
-    let job = fetch::all(host, &downloader, wants.into_values().collect(), &watchers);
+    let job = fetch::all(host, &downloader, wants.into_values().collect(), &watchers, each);
     let stopped = "stopped by a signal; what came so far is kept, and the next sync goes on there";
-    fetched.extend(runtime.block_on(async {
+    runtime.block_on(async {
         tokio::select! {
             biased;
             _ = tokio::signal::ctrl_c() => Err(anyhow::Error::msg(stopped)),
-            fetched = job => Ok(fetched),
+            () = job => Ok(()),
         }
-    })?);
-    Ok(fetched)
+    })
 }
 
-/// Deploys a model if all its files are there, and keeps a record of what became of it.
-fn finish(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> anyhow::Result<End> {
+/// Deploys a model if all its files are there. Its trouble is its own: the others go on.
+fn finish(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> End {
+    let end = decide(host, order, fetched);
+    end.unwrap_or_else(|error| End::Failed { why: format!("{error:#}") })
+}
+
+/// Deploys a model or says why not, and keeps a record of what became of it.
+fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> anyhow::Result<End> {
     let mut whys = Vec::new();
     let mut quarantined = false;
     let mut is_final = false;
@@ -222,9 +272,10 @@ fn finish(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
         return deploy::model(host, order, fetched);
     }
     let why = whys.join("\n");
-    let event = match quarantined {
-        true => Event::Quarantined { why: why.clone() },
-        false => Event::Failed { why: why.clone(), is_final },
+    let event = if quarantined {
+        Event::Quarantined { why: why.clone() }
+    } else {
+        Event::Failed { why: why.clone(), is_final }
     };
     note(host, &order.id, order.digest, event)?;
     Ok(if quarantined { End::Quarantined { why } } else { End::Failed { why } })
@@ -249,7 +300,7 @@ fn report(id: &str, end: &End, json: bool) -> anyhow::Result<String> {
             let news = if *changed { "" } else { ", nothing to do" };
             let doubt =
                 if *verified { "verified" } else { "UNVERIFIED: its bytes are not what the index promises" };
-            let flaws = flaws.iter().map(|it| format!("  warning: {it}\n")).collect::<String>();
+            let flaws = flaws.iter().map(|it| format!("  warning: {it}\n")).collect::<Vec<_>>().concat();
             format!("{id} {version}: deployed, {doubt} ({size}{news})\n{flaws}")
         }
         End::Failed { why } => format!("{id}: failed: {why}\n"),

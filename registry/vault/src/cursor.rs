@@ -14,61 +14,50 @@ use std::{
     },
 };
 
-use base::{Hasher, Sha256};
+use base::{Hasher, Midstate};
 use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
-/// The length of a chunk in a digest list.
+use crate::chunks::ChunkList;
+
+/// The length of a chunk: the unit in which damage is named and mended.
 pub const CHUNK_BYTES: u64 = 16 << 20;
 
 const READ_BYTES: usize = 1 << 20;
 
-/// What hashing a whole file gave.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Counted {
-    pub(crate) digest: Sha256,
-    pub(crate) size_bytes: u64,
-    pub(crate) chunks: Vec<Sha256>,
-}
-
-/// Hashes a stream as a whole and, if wished, chunk by chunk.
-#[derive(Debug)]
+/// Hashes a stream, and notes the state at each boundary between two chunks as it passes.
+#[derive(Debug, Default)]
 pub(crate) struct Tally {
     whole: Hasher,
-    chunk: Option<Hasher>,
-    chunks: Vec<Sha256>,
+    midstates: Vec<Midstate>,
 }
 
 impl Tally {
-    pub(crate) fn new(list_chunks: bool) -> Self {
-        Self { whole: Hasher::new(), chunk: list_chunks.then(Hasher::new), chunks: Vec::new() }
-    }
-
     pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.whole.update(bytes);
-        let Some(chunk) = &mut self.chunk else { return };
         let mut rest = bytes;
         while !rest.is_empty() {
-            let room = usize::try_from(CHUNK_BYTES - chunk.length_bytes()).unwrap_or(usize::MAX);
-            let (now, later) = rest.split_at(rest.len().min(room));
-            chunk.update(now);
-            if chunk.length_bytes() == CHUNK_BYTES {
-                self.chunks.push(std::mem::take(chunk).finish());
+            let into_chunk = self.whole.length_bytes() % CHUNK_BYTES;
+            if into_chunk == 0 && self.whole.length_bytes() > 0 {
+                // Only now, as more follows: the end of the whole is no boundary.
+                self.midstates.extend(self.whole.midstate());
             }
+            let room = usize::try_from(CHUNK_BYTES - into_chunk).unwrap_or(usize::MAX);
+            let (now, later) = rest.split_at(rest.len().min(room));
+            self.whole.update(now);
             rest = later;
         }
     }
 
     /// Hashes everything in a file.
-    pub(crate) fn of_file(file: &File) -> io::Result<Counted> {
-        let mut tally = Self::new(true);
+    pub(crate) fn of_file(file: &File) -> io::Result<ChunkList> {
+        let mut tally = Self::default();
         tally.read(file, u64::MAX, &AtomicBool::new(false))?;
         Ok(tally.finish())
     }
 
-    pub(crate) fn finish(mut self) -> Counted {
-        self.chunks.extend(self.chunk.filter(|it| it.length_bytes() > 0).map(Hasher::finish));
-        Counted { size_bytes: self.whole.length_bytes(), digest: self.whole.finish(), chunks: self.chunks }
+    pub(crate) fn finish(self) -> ChunkList {
+        let Self { whole, midstates } = self;
+        ChunkList { size_bytes: whole.length_bytes(), digest: whole.finish(), midstates }
     }
 
     /// Reads from the file up to `end` or its own end, unless told to stop.
@@ -109,9 +98,8 @@ pub(crate) fn follow(
     steps: &Receiver<Step>,
     position: &AtomicU64,
     stop: &AtomicBool,
-    list_chunks: bool,
 ) -> io::Result<Tally> {
-    let mut tally = Tally::new(list_chunks);
+    let mut tally = Tally::default();
     while let Ok(step) = steps.recv() {
         match step {
             Step::Reach(end) => tally.read(file, end, stop)?,
@@ -132,18 +120,29 @@ pub(crate) fn follow(
 
 #[cfg(test)]
 mod tests {
+    use base::Sha256;
+
     use super::*;
 
     #[test]
-    fn a_stream_hashed_in_odd_pieces_gives_the_digest_of_the_whole_and_of_each_chunk() {
+    fn a_stream_hashed_in_odd_pieces_gives_its_digest_and_lets_each_chunk_be_checked() {
         let bytes = (0..(CHUNK_BYTES * 2 + 5)).map(|it| (it % 251) as u8).collect::<Vec<_>>();
-        let mut tally = Tally::new(true);
-        bytes.chunks(7_000_003).for_each(|it| tally.update(it));
-        let counted = tally.finish();
-        assert_eq!((counted.digest, counted.size_bytes), (Sha256::of(&bytes), bytes.len() as u64));
         let chunk_bytes = usize::try_from(CHUNK_BYTES).unwrap();
-        let chunks = bytes.chunks(chunk_bytes).map(Sha256::of).collect::<Vec<_>>();
-        assert_eq!(counted.chunks, chunks);
+        for length in [0, 1, chunk_bytes, chunk_bytes + 1, 2 * chunk_bytes, bytes.len()] {
+            let bytes = &bytes[..length];
+            let mut tally = Tally::default();
+            bytes.chunks(7_000_003).for_each(|it| tally.update(it));
+            let list = tally.finish();
+            assert_eq!((list.digest, list.size_bytes), (Sha256::of(bytes), length as u64));
+            assert_eq!(
+                ChunkList::new(list.digest, list.size_bytes, list.midstates.clone()),
+                Some(list.clone())
+            );
+            for (index, chunk) in bytes.chunks(chunk_bytes).enumerate() {
+                assert!(list.holds(index, chunk), "chunk {index} of {length} bytes");
+                assert!(!list.holds(index, &chunk[1..]) && !list.holds(index + 1, chunk));
+            }
+        }
     }
 
     #[test]
@@ -162,7 +161,7 @@ mod tests {
         sender.send(Step::Reach(10)).unwrap();
         drop(sender);
         let position = AtomicU64::new(0);
-        let tally = follow(&file, &steps, &position, &AtomicBool::new(false), true).unwrap();
+        let tally = follow(&file, &steps, &position, &AtomicBool::new(false)).unwrap();
         assert_eq!(tally.finish().digest, Sha256::of(b"0123456789"));
         assert_eq!(position.into_inner(), 10);
         assert_eq!(budget.available_permits(), 8);

@@ -15,7 +15,7 @@ use std::{
 
 use base::Sha256;
 
-use crate::{cursor::Counted, journal::Journal, want::Want};
+use crate::{chunks::ChunkList, journal::Journal, want::Want};
 
 /// How often a file may vanish between being opened and being locked before we give up.
 const RACES_MAX: usize = 16;
@@ -34,7 +34,7 @@ pub struct Partial {
     pub(crate) path: PathBuf,
     pub(crate) journal: PathBuf,
     pub(crate) source: String,
-    pub(crate) counted: Counted,
+    pub(crate) counted: ChunkList,
 }
 
 /// A partial file that is ours to write.

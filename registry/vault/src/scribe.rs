@@ -51,7 +51,6 @@ pub(crate) struct Desk {
     pub(crate) room: Arc<dyn Room>,
     pub(crate) keep_free_bytes: u64,
     pub(crate) sync_bytes: u64,
-    pub(crate) list_chunks: bool,
 }
 
 /// The writing end of one partial file.
@@ -118,8 +117,8 @@ impl Scribe {
         let (steps, news) = sync_channel(QUEUE_MAX);
         let (kick, kicks) = sync_channel(1);
         let cursor = spawn_blocking({
-            let (sheet, list_chunks) = (Arc::clone(&sheet), desk.list_chunks);
-            move || cursor::follow(&sheet.file, &news, &sheet.hashed, &sheet.stop, list_chunks)
+            let sheet = Arc::clone(&sheet);
+            move || cursor::follow(&sheet.file, &news, &sheet.hashed, &sheet.stop)
         });
         let keeper = spawn_blocking({
             let sheet = Arc::clone(&sheet);

@@ -2,6 +2,7 @@
 //!
 //! - One thread hashes one object, as many objects at once as there are threads; memory is one buffer each.
 //! - An object whose bytes are no longer its digest leaves the shelf at once, to quarantine: no view shows it.
+//! - A chunk list that is missing, damaged or wrong is written anew, but only from an object found whole.
 //! - The chunk list names the damaged pieces; [`Repair`] patches a copy and the whole digest decides again.
 //! - To scrub is no use of an object: gc does not count it.
 
@@ -14,17 +15,16 @@ use std::{
     fs::File,
     io::{self, Read},
     num::{NonZeroU64, NonZeroUsize},
-    os::unix::fs::MetadataExt as _,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
-use base::{Hasher, Sha256, UnixSeconds};
+use base::{Sha256, UnixSeconds};
 use serde::Serialize;
 
-use crate::{CHUNK_BYTES, DiskError, Quarantined, Shelf, chunks::ChunkList, durable::at};
+use crate::{DiskError, Quarantined, Shelf, chunks::ChunkList, cursor::Tally, durable::at};
 use pace::Pacer;
 
 /// Small enough for the processor's cache, large enough that calls cost nothing.
@@ -158,23 +158,21 @@ impl Look<'_> {
             Err(error) => return Err(at("open", &path)(error)),
         };
         let chunk_list = self.shelf.chunks(&self.digest)?;
-        let size_bytes = file.metadata().map_err(at("look at", &path))?.size();
-        // A list that got lost is made anew on the way; it is kept only if the whole is what it should be.
-        let is_lost = chunk_list.is_none() && size_bytes > CHUNK_BYTES;
-        let hashed = self.hash(&file, is_lost).map_err(at("read", &path))?;
-        let Some((found, found_size_bytes, chunks)) = hashed else { return Ok(Health::Unchecked) };
-        if found == self.digest {
-            if let Some(list) = ChunkList::new(found_size_bytes, chunks).filter(|_| is_lost) {
-                self.shelf.keep_chunks(&self.digest, &list)?;
-            }
-            return Ok(Health::Whole { size_bytes: found_size_bytes });
+        let hashed = self.hash(&file).map_err(at("read", &path))?;
+        let Some(found) = hashed else { return Ok(Health::Unchecked) };
+        if found.digest != self.digest {
+            return self.take_off(&file, &found, chunk_list.as_ref());
         }
-        self.take_off(&file, found, found_size_bytes, chunk_list.as_ref())
+        let size_bytes = found.size_bytes;
+        if chunk_list.is_none_or(|it| it != found) {
+            self.shelf.keep_chunks(&found)?;
+        }
+        Ok(Health::Whole { size_bytes })
     }
 
-    /// Hashes the whole, and its pieces if asked. Returns `None` if the onlooker has had enough.
-    fn hash(&mut self, mut file: &File, pieces: bool) -> io::Result<Option<(Sha256, u64, Vec<Sha256>)>> {
-        let (mut whole, mut chunk, mut chunks) = (Hasher::new(), Hasher::new(), Vec::new());
+    /// Hashes the whole. Returns `None` if the onlooker has had enough.
+    fn hash(&mut self, mut file: &File) -> io::Result<Option<ChunkList>> {
+        let mut tally = Tally::default();
         loop {
             if self.onlooker.is_cancelled() {
                 return Ok(None);
@@ -186,33 +184,24 @@ impl Look<'_> {
             if length == 0 {
                 break;
             }
-            let bytes = &self.buffer[..length];
-            whole.update(bytes);
-            if pieces {
-                split(&mut chunk, &mut chunks, bytes);
-            }
+            tally.update(&self.buffer[..length]);
             self.onlooker.hashed(&self.digest, length as u64);
             self.pacer.spent(length as u64);
         }
-        if chunk.length_bytes() > 0 {
-            chunks.push(chunk.finish());
-        }
-        let size_bytes = whole.length_bytes();
-        Ok(Some((whole.finish(), size_bytes, chunks)))
+        Ok(Some(tally.finish()))
     }
 
     fn take_off(
         &self,
         file: &File,
-        found: Sha256,
-        found_size_bytes: u64,
+        found: &ChunkList,
         list: Option<&ChunkList>,
     ) -> Result<Health, DiskError> {
         let record = Quarantined {
             promised: self.digest,
-            promised_size_bytes: list.map_or(found_size_bytes, ChunkList::size_bytes),
-            found,
-            found_size_bytes,
+            promised_size_bytes: list.map_or(found.size_bytes, ChunkList::size_bytes),
+            found: found.digest,
+            found_size_bytes: found.size_bytes,
             source: "the shelf: it was whole when it was placed".to_owned(),
             first: self.now,
             last: self.now,
@@ -229,19 +218,6 @@ impl Look<'_> {
                 None => Ok(Health::Missing),
             },
         }
-    }
-}
-
-/// Hashes bytes piece by piece.
-fn split(chunk: &mut Hasher, chunks: &mut Vec<Sha256>, mut bytes: &[u8]) {
-    while !bytes.is_empty() {
-        let room = usize::try_from(CHUNK_BYTES - chunk.length_bytes()).unwrap_or(usize::MAX);
-        let (now, later) = bytes.split_at(room.min(bytes.len()));
-        chunk.update(now);
-        if chunk.length_bytes() == CHUNK_BYTES {
-            chunks.push(std::mem::take(chunk).finish());
-        }
-        bytes = later;
     }
 }
 

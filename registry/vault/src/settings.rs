@@ -23,9 +23,6 @@ pub struct Settings {
     pub memory_bytes_max: u32,
     /// How much arrives before it is synced and journalled; at most a second passes in any case.
     pub sync_bytes: u64,
-    /// Whether a download also makes the digest list of its chunks. That hashes every byte a second time; without it
-    /// [`Verified::chunks`](crate::Verified::chunks) is empty, and the list can be made by a later pass over the file.
-    pub list_chunks: bool,
     /// How much of the disk stays free.
     pub keep_free_bytes: u64,
     /// How long a connection may take to stand.
@@ -61,7 +58,6 @@ impl Default for Settings {
             bytes_per_second_max: None,
             memory_bytes_max: 16 << 20,
             sync_bytes: 128 << 20,
-            list_chunks: true,
             keep_free_bytes: 64 << 20,
             connect_time_max: Duration::from_secs(15),
             idle_time_max: Duration::from_mins(1),

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! objects/sha256/<aa>/<hex>     0440, the bytes            partials/      downloads, and files that are being written
-//! chunks/<aa>/<hex>             digests of the pieces      quarantine/    bytes that are not what was promised
+//! chunks/<aa>/<hex>             to check pieces alone      quarantine/    bytes that are not what was promised
 //! unverified/<aa>/<hex>         never served               leases/<hex>   file locks of readers; the last use
 //! <model id>/…                  views: links into objects
 //! ```
@@ -22,7 +22,6 @@ use base::Sha256;
 
 use crate::{
     DiskError, Unverified, Verified,
-    chunks::ChunkList,
     durable::{self, at},
     lease,
 };
@@ -98,9 +97,7 @@ impl Shelf {
         let object = self.expected(verified.digest(), verified.size_bytes());
         // The lease keeps gc away until the object carries a new time.
         let _lease = self.lease(&object.digest)?;
-        if let Some(list) = ChunkList::new(verified.size_bytes(), verified.chunks().to_vec()) {
-            self.keep_chunks(&object.digest, &list)?;
-        }
+        self.keep_chunks(verified.chunks())?;
         stand(verified.path(), &object.path)?;
         Ok(object)
     }

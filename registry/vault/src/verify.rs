@@ -13,19 +13,13 @@ use std::{
 
 use base::Sha256;
 
-use crate::{
-    cursor::{Counted, Tally},
-    partial::Partial,
-    want::Want,
-};
+use crate::{chunks::ChunkList, cursor::Tally, lease, partial::Partial, want::Want};
 
 /// Bytes that turned out to be what was promised. They stand in a temporary file until they are shelved.
 #[derive(Debug)]
 pub struct Verified {
     place: Place,
-    digest: Sha256,
-    size_bytes: u64,
-    chunks: Vec<Sha256>,
+    chunks: ChunkList,
 }
 
 /// Bytes that differ from the promise, of a host that waived it. Never served to anybody.
@@ -96,14 +90,13 @@ pub enum VerifyError {
 
 impl Partial {
     /// Compares what arrived with what was promised. Bytes that differ are moved aside, so that the next try
-    /// starts with none.
+    /// starts with none; unless they are put in quarantine, gc removes them with the partials.
     pub fn verify(self, want: &Want) -> Result<Verified, Box<Refused>> {
         if !self.holds(want) {
             return Err(Box::new(self.refuse(want)));
         }
-        let Counted { digest, size_bytes, chunks } = self.counted;
         let place = Place { path: self.path, journal: Some(self.journal), lock: Some(self.file) };
-        Ok(Verified { place, digest, size_bytes, chunks })
+        Ok(Verified { place, chunks: self.counted })
     }
 
     /// Compares, and lets bytes that differ through where the promise was waived.
@@ -125,6 +118,10 @@ impl Partial {
         let aside = self.path.with_file_name(format!("{}.{found}.refused", want.digest));
         // Where the move fails the bytes stay, and without a journal the next download overwrites them.
         let moved = fs::rename(&self.path, &aside);
+        // From now on gc counts its days, even where the last byte came long ago.
+        if let Err(error) = lease::mark_used(&self.file) {
+            tracing::warn!(%error, "Could not set the time of {}", aside.display());
+        }
         if let Err(error) = fs::remove_file(&self.journal) {
             tracing::warn!(%error, "Could not remove {}", self.journal.display());
         }
@@ -144,7 +141,8 @@ impl Partial {
 pub fn verify_file(path: &Path, promised: Sha256, promised_bytes: u64) -> Result<Verified, VerifyError> {
     let read = |source| VerifyError::Read { path: path.into(), source };
     let file = File::open(path).map_err(read)?;
-    let Counted { digest, size_bytes, chunks } = Tally::of_file(&file).map_err(read)?;
+    let chunks = Tally::of_file(&file).map_err(read)?;
+    let (digest, size_bytes) = (chunks.digest, chunks.size_bytes);
     if (digest, size_bytes) != (promised, promised_bytes) {
         let name = path.file_name().map_or_else(String::new, |it| it.to_string_lossy().into_owned());
         let (origin, path) = (path.display().to_string(), path.into());
@@ -154,7 +152,7 @@ pub fn verify_file(path: &Path, promised: Sha256, promised_bytes: u64) -> Result
     }
     file.sync_data().map_err(read)?;
     let place = Place { path: path.into(), journal: None, lock: None };
-    Ok(Verified { place, digest, size_bytes, chunks })
+    Ok(Verified { place, chunks })
 }
 
 /// Hashes a file as [`verify_file`] does, and lets bytes that differ through where the promise was waived.
@@ -183,16 +181,16 @@ impl Verified {
 
     /// Returns the digest, which is the promised one.
     pub fn digest(&self) -> Sha256 {
-        self.digest
+        self.chunks.digest
     }
 
     /// Returns the size, which is the promised one.
     pub fn size_bytes(&self) -> u64 {
-        self.size_bytes
+        self.chunks.size_bytes
     }
 
-    /// Returns the digests of the file's 16 MiB chunks, in order; none where the download was told to leave them out.
-    pub fn chunks(&self) -> &[Sha256] {
+    /// Returns what each of the file's 16 MiB chunks can be checked by later.
+    pub fn chunks(&self) -> &ChunkList {
         &self.chunks
     }
 }

@@ -5,11 +5,10 @@
 //! - A path in a view is an [`EntryPath`]: it cannot leave the view's folder.
 
 mod hf_cache;
-mod path;
 mod store;
 
+pub use base::{EntryPath, PathError};
 pub use hf_cache::{CachedSnapshot, HfCache, RepoName, RepoNameError, Snapshot, synthetic_commit};
-pub use path::{EntryPath, PathError};
 pub use store::{ModelStore, ModelView, ViewedFile};
 
 use std::{

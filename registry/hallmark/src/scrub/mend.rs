@@ -7,7 +7,7 @@ use base::{Sha256, SystemClock};
 use serde::Serialize;
 use vault::{
     CHUNK_BYTES, DiskRoom, Downloader, Partials, Progress, Quarantined, Want,
-    scrub::{Health, Repair, Seen},
+    scrub::{Health, Repair, Seen, damaged_chunks},
 };
 
 use super::Known;
@@ -76,11 +76,15 @@ pub(super) fn all(
 
 async fn mend(host: &Host, downloader: &Downloader, want: &Want, seen: &Seen) -> Mended {
     let mut why = None;
-    if let Health::Damaged { quarantined, chunks: Some(chunks) } = &seen.health {
-        match pieces(host, downloader, want, quarantined, chunks).await {
-            Ok(bytes) => return Mended::Pieces { bytes },
-            Err(error) => why = Some(format!("{error:#}")),
+    match damaged_pieces(host, seen) {
+        Ok(Some((quarantined, chunks))) => {
+            match pieces(host, downloader, want, &quarantined, &chunks).await {
+                Ok(bytes) => return Mended::Pieces { bytes },
+                Err(error) => why = Some(format!("{error:#}")),
+            }
         }
+        Ok(None) => {}
+        Err(error) => why = Some(format!("{error:#}")),
     }
     match whole(host, downloader, want).await {
         Ok(()) => Mended::Whole { bytes: want.size_bytes },
@@ -89,6 +93,19 @@ async fn mend(host: &Host, downloader: &Downloader, want: &Want, seen: &Seen) ->
             Mended::Not { why: format!("{pieces}{error:#}") }
         }
     }
+}
+
+/// Returns the bytes to mend and which pieces of them are wrong: from this look, or from the one that took them off.
+fn damaged_pieces(host: &Host, seen: &Seen) -> anyhow::Result<Option<(Quarantined, Vec<usize>)>> {
+    if let Health::Damaged { quarantined, chunks } = &seen.health {
+        return Ok(chunks.clone().map(|it| (quarantined.clone(), it)));
+    }
+    for quarantined in host.shelf.quarantined(&seen.digest).context("look into quarantine")? {
+        if let Some(chunks) = damaged_chunks(&host.shelf, &quarantined).context("look for the damage")? {
+            return Ok(Some((quarantined, chunks)));
+        }
+    }
+    Ok(None)
 }
 
 async fn pieces(

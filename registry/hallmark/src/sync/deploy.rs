@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use base::{CommitId, Sha256};
-use catalog::Index;
 use vault::{
     Object,
     view::{EntryPath, RepoName, Snapshot, ViewFile, synthetic_commit},
@@ -67,11 +66,10 @@ pub(super) fn model(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetch
 /// Shows deployed files under the repositories they come from. Entries that share one are shown together.
 pub(super) fn hub_views(
     host: &Host,
-    index: &Index,
     orders: &[Order],
     fetched: &BTreeMap<Sha256, Fetched>,
 ) -> anyhow::Result<()> {
-    let mut repos: BTreeMap<(RepoName, Option<CommitId>), Vec<(&OnHub, &FileOrder)>> = BTreeMap::new();
+    let mut repos: BTreeMap<_, Vec<(&OnHub, &FileOrder)>> = BTreeMap::new();
     for (order, file) in orders.iter().flat_map(|order| order.files.iter().map(move |file| (order, file))) {
         // A model that is not whole is not shown, not even the part that came.
         let whole = order.files.iter().all(|it| object(it, fetched).is_some());
@@ -79,7 +77,6 @@ pub(super) fn hub_views(
             repos.entry((place.repo.clone(), place.commit)).or_default().push((place, file));
         }
     }
-    let _ = index;
     for ((repo, commit), places) in repos {
         let mut files = BTreeMap::new();
         let mut revisions = vec![main_branch()?];

@@ -1,6 +1,6 @@
 //! Fetches what is not on the shelf, and shelves it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use base::{Clock as _, Sha256, SystemClock};
@@ -42,13 +42,14 @@ pub(crate) enum Shelved {
     Unproven(Loose),
 }
 
-/// Fetches every want; the downloader bounds how many at once.
+/// Fetches every want and tells of each as it ends; the downloader bounds how many at once.
 pub(super) async fn all(
     host: &Host,
     downloader: &Downloader,
     wants: Vec<Want>,
     watchers: &Watchers,
-) -> BTreeMap<Sha256, Fetched> {
+    mut each: impl FnMut(Sha256, Fetched),
+) {
     let promise = if host.config.vault.verify_checksums { Promise::Kept } else { Promise::Waived };
     // All on this one thread: it only moves bytes along, hashing and disk have threads of their own.
     let jobs = wants.into_iter().map(|want| async move {
@@ -58,7 +59,10 @@ pub(super) async fn all(
         watcher.ended(&fetched);
         (want.digest, fetched)
     });
-    jobs.collect::<FuturesUnordered<_>>().collect().await
+    let mut jobs = jobs.collect::<FuturesUnordered<_>>();
+    while let Some((digest, outcome)) = jobs.next().await {
+        each(digest, outcome);
+    }
 }
 
 async fn one(

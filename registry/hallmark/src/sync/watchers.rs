@@ -144,7 +144,7 @@ impl Progress for Watcher {
         match self.style {
             Style::Bars => {}
             Style::Lines => {
-                say(&format!("{}: {} of {}", self.name, HumanBytes(bytes), HumanBytes(self.size_bytes)))
+                say(&format!("{}: {} of {}", self.name, HumanBytes(bytes), HumanBytes(self.size_bytes)));
             }
             Style::Json => tell(&json!({
                 "event": "progress", "file": self.name, "bytes": bytes, "size_bytes": self.size_bytes

@@ -6,8 +6,8 @@ use base::CommitId;
 use tokio::task::spawn_blocking;
 
 use crate::{
+    chunks::ChunkList,
     client::{Place, Tries},
-    cursor::Counted,
     fault::{Fault, SourceError},
     fetch::{Downloader, FetchError, local, ranges::Haul},
     partial::Slot,
@@ -23,7 +23,7 @@ const RESTARTS_MAX: u32 = 4;
 
 /// What one source made of a partial file.
 pub(crate) enum Outcome {
-    Whole(Slot, Counted),
+    Whole(Slot, ChunkList),
     Failed(Slot, SourceError),
 }
 
@@ -34,7 +34,7 @@ impl Downloader {
         slot: Slot,
         want: &Want,
         progress: &Arc<dyn Progress>,
-    ) -> Result<(Slot, Counted), FetchError> {
+    ) -> Result<(Slot, ChunkList), FetchError> {
         progress.phase(&Phase::Verifying);
         let path = slot.path.clone();
         let finished = Scribe::start(slot, &self.desk(progress)).finish().await;
@@ -181,7 +181,6 @@ impl Downloader {
             room: Arc::clone(&self.room),
             keep_free_bytes: self.settings.keep_free_bytes,
             sync_bytes: self.settings.sync_bytes,
-            list_chunks: self.settings.list_chunks,
         }
     }
 }

@@ -21,8 +21,8 @@ use self::draw::{Outcome, web_place};
 pub use self::error::{FetchError, SetUpError, SourceFailure};
 use crate::{
     backoff::{Hosts, Pause, RealPause},
+    chunks::ChunkList,
     client::Web,
-    cursor::Counted,
     fault::{Fault, SourceError},
     hub::Hub,
     limit::Limit,
@@ -208,6 +208,6 @@ impl Downloader {
     }
 }
 
-fn partial(slot: Slot, counted: Counted, source: String) -> Partial {
+fn partial(slot: Slot, counted: ChunkList, source: String) -> Partial {
     Partial { file: slot.file, path: slot.path, journal: slot.journal_path, source, counted }
 }

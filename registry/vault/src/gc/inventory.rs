@@ -29,7 +29,7 @@ pub struct Standing {
     pub leased: bool,
 }
 
-/// A partial download, or a temporary file that a dead process left.
+/// A partial download, refused bytes that nobody put in quarantine, or a temporary file that a dead process left.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Leftover {
     /// Which file or folder.

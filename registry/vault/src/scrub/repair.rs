@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
 };
 
-use base::{Hasher, Sha256};
+use base::Sha256;
 
 use crate::{
     CHUNK_BYTES, DiskError, Object, Quarantined, Shelf, VerifyError,
@@ -80,8 +80,8 @@ impl Repair {
         }
         let wrong = || RepairError::WrongPiece { digest, index };
         let place = span(self.size_bytes, index).ok_or_else(wrong)?;
-        let expected = self.list.as_ref().and_then(|it| it.digests().get(index));
-        let other = expected.is_some_and(|it| *it != Sha256::of(bytes));
+        // Without a list nobody can tell until the whole is hashed.
+        let other = self.list.as_ref().is_some_and(|it| !it.holds(index, bytes));
         if other || bytes.len() as u64 != place.end - place.start {
             return Err(wrong());
         }
@@ -133,9 +133,8 @@ pub fn damaged_chunks(shelf: &Shelf, damaged: &Quarantined) -> Result<Option<Vec
     let mut file = File::open(&path).map_err(at("open the damaged", &path))?;
     let mut buffer = vec![0; super::BUFFER_BYTES];
     let mut wrong = Vec::new();
-    for (index, expected) in list.digests().iter().enumerate() {
-        let Some(place) = list.span(index) else { break };
-        let mut chunk = Hasher::new();
+    for index in 0.. {
+        let (Some(place), Some(mut chunk)) = (list.span(index), list.begin(index)) else { break };
         file.seek(SeekFrom::Start(place.start)).map_err(at("seek in", &path))?;
         let mut piece = (&mut file).take(place.end - place.start);
         loop {
@@ -144,7 +143,7 @@ pub fn damaged_chunks(shelf: &Shelf, damaged: &Quarantined) -> Result<Option<Vec
                 length => chunk.update(&buffer[..length]),
             }
         }
-        if chunk.finish() != *expected {
+        if !list.ends(index, chunk) {
             wrong.push(index);
         }
     }

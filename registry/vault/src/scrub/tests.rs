@@ -1,7 +1,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, sync::atomic::AtomicU64};
 
 use super::*;
-use crate::{chunks::span, durable, shelf::testing::*};
+use crate::{CHUNK_BYTES, chunks::span, durable, shelf::testing::*};
 
 const NOW: UnixSeconds = UnixSeconds(1_000);
 
@@ -111,6 +111,113 @@ fn a_lost_chunk_list_comes_back_with_the_next_scrub() {
     assert_eq!(shelf.chunks(&object.digest()).unwrap(), None);
     assert!(matches!(scrub_one(&shelf, object.digest()), Health::Whole { .. }));
     assert_eq!(shelf.chunks(&object.digest()).unwrap(), Some(list));
+}
+
+#[test]
+fn of_several_damaged_pieces_each_is_named_and_the_good_ones_between_them_are_not() {
+    let chunk = usize::try_from(CHUNK_BYTES).unwrap();
+    let good = (0..5 * chunk + 77).map(|it| u8::try_from(it % 241).unwrap()).collect::<Vec<_>>();
+    let (_folder, shelf) = shelf();
+    let object = placed(&shelf, &good);
+    let mut bad = good.clone();
+    // The first and last byte of a piece, a whole piece, and the short piece at the end.
+    (bad[0], bad[2 * chunk - 1]) = (255, 255);
+    bad[3 * chunk..4 * chunk].fill(0);
+    bad[5 * chunk + 76] ^= 1;
+    overwrite(object.path(), &bad);
+    let (record, chunks) = damaged(scrub_one(&shelf, object.digest()));
+    assert_eq!(chunks, Some(vec![0, 1, 3, 5]));
+
+    let mut repair = Repair::begin(&shelf, &record).unwrap();
+    let pieces = good.chunks(chunk).collect::<Vec<_>>();
+    let swapped = repair.patch(1, pieces[2]).unwrap_err();
+    assert!(matches!(swapped, RepairError::WrongPiece { index: 1, .. }), "{swapped}");
+    for index in [5, 0, 3, 1] {
+        repair.patch(index, pieces[index]).unwrap();
+    }
+    assert_eq!(repair.finish().unwrap(), object);
+    assert_eq!(fs::read(object.path()).unwrap(), good);
+}
+
+#[test]
+fn a_damaged_list_names_nothing_and_the_next_good_scrub_writes_it_anew() {
+    let (_folder, shelf) = shelf();
+    let good = three_pieces();
+    let object = placed(&shelf, &good);
+    let (digest, path) = (object.digest(), shelf.chunks_path(&object.digest()));
+    let list = shelf.chunks(&digest).unwrap().unwrap();
+    let stored = fs::read(&path).unwrap();
+    let spoilt = {
+        let mut it = stored.clone();
+        it[60] ^= 1;
+        it
+    };
+    // One bit, an earlier format, half of it, nothing: all count as no list.
+    for spoilt in [&spoilt[..], b"HMCHUNK1 and what it had", &stored[..stored.len() / 2], b""] {
+        overwrite(&path, spoilt);
+        assert_eq!(shelf.chunks(&digest).unwrap(), None);
+        let mut bad = good.clone();
+        bad[5] ^= 1;
+        overwrite(object.path(), &bad);
+        assert_eq!(damaged(scrub_one(&shelf, digest)).1, None);
+
+        fs::write(object.path(), &good).unwrap();
+        assert!(matches!(scrub_one(&shelf, digest), Health::Whole { .. }));
+        assert_eq!(shelf.chunks(&digest).unwrap().as_ref(), Some(&list));
+    }
+}
+
+#[test]
+fn a_list_that_lies_makes_no_wrong_bytes_whole_and_a_good_object_corrects_it() {
+    let (_folder, shelf) = shelf();
+    let good = three_pieces();
+    let object = placed(&shelf, &good);
+    let digest = object.digest();
+    let list = shelf.chunks(&digest).unwrap().unwrap();
+    let mut bad = good.clone();
+    bad[5] ^= 1;
+    // Sealed and well-formed, and it says of other bytes that they are the object's.
+    let other = verified(&shelf, &bad);
+    shelf.keep_chunks(&ChunkList { digest, ..other.chunks().clone() }).unwrap();
+    overwrite(object.path(), &bad);
+    let (record, chunks) = damaged(scrub_one(&shelf, digest));
+    assert_eq!(chunks, Some(vec![2]), "by the lying list all is well until the digest decides");
+
+    let piece = |index| {
+        let place = span(record.promised_size_bytes, index).unwrap();
+        &good[usize::try_from(place.start).unwrap()..usize::try_from(place.end).unwrap()]
+    };
+    let mut repair = Repair::begin(&shelf, &record).unwrap();
+    let error = repair.patch(2, piece(2)).unwrap_err();
+    assert!(matches!(error, RepairError::WrongPiece { index: 2, .. }), "{error}");
+    let error = repair.finish().unwrap_err();
+    assert!(matches!(error, RepairError::StillDamaged { .. }), "{error}");
+    assert_eq!(shelf.object(&digest).unwrap(), None);
+
+    // The whole, fetched again, brings a true list; a scrub would correct a lying one as well.
+    placed(&shelf, &good);
+    assert_eq!(shelf.chunks(&digest).unwrap().as_ref(), Some(&list));
+    shelf.keep_chunks(&ChunkList { digest, ..other.chunks().clone() }).unwrap();
+    assert!(matches!(scrub_one(&shelf, digest), Health::Whole { .. }));
+    assert_eq!(shelf.chunks(&digest).unwrap(), Some(list));
+}
+
+#[test]
+fn the_list_of_another_object_is_no_list() {
+    let (_folder, shelf) = shelf();
+    let good = three_pieces();
+    let mut other = good.clone();
+    other[0] ^= 1;
+    let (object, other) = (placed(&shelf, &good), placed(&shelf, &other));
+    fs::copy(shelf.chunks_path(&other.digest()), shelf.chunks_path(&object.digest()).with_extension("new"))
+        .unwrap();
+    fs::rename(
+        shelf.chunks_path(&object.digest()).with_extension("new"),
+        shelf.chunks_path(&object.digest()),
+    )
+    .unwrap();
+    assert_eq!(shelf.chunks(&object.digest()).unwrap(), None);
+    assert!(shelf.chunks(&other.digest()).unwrap().is_some());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Paths inside a view.
+//! Paths of files inside a model's folder: whoever holds one can join it to the folder and stays in it.
 
 use std::{fmt, str::FromStr};
 
@@ -12,13 +12,13 @@ const SEGMENT_BYTES_MAX: usize = 255;
 #[serde(try_from = "String", into = "String")]
 pub struct EntryPath(Box<str>);
 
-/// Why a text is no path in a view.
+/// Why a text is no path inside a model's folder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Nothing at all, or longer than a file system takes.
     #[error("a path has 1 to {PATH_BYTES_MAX} bytes and each part of it at most {SEGMENT_BYTES_MAX}")]
     Length,
-    /// It starts with a slash.
+    /// It starts with a slash, or with a drive.
     #[error("the path {0:?} is absolute; it has to stay in the model's folder")]
     Absolute(String),
     /// A part that leads elsewhere, or nowhere.
@@ -46,7 +46,8 @@ impl EntryPath {
         if text.is_empty() || text.len() > PATH_BYTES_MAX {
             return Err(PathError::Length);
         }
-        if text.starts_with('/') {
+        let drive = matches!(text.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+        if text.starts_with('/') || drive {
             return Err(PathError::Absolute(path()));
         }
         if let Some(character) = text.chars().find(|it| is_deceptive(*it)) {
@@ -69,12 +70,12 @@ impl EntryPath {
     }
 
     /// Returns how many folders lie above the file inside the view.
-    pub(crate) fn depth(&self) -> usize {
+    pub fn depth(&self) -> usize {
         self.0.matches('/').count()
     }
 
     /// Returns the folders above the file, the nearest first.
-    pub(crate) fn ancestors(&self) -> impl Iterator<Item = &str> {
+    pub fn ancestors(&self) -> impl Iterator<Item = &str> {
         std::iter::successors(self.0.rsplit_once('/'), |it| it.0.rsplit_once('/')).map(|it| it.0)
     }
 }
@@ -135,7 +136,7 @@ mod tests {
         for bad in
             ["", "/", "/a", "..", "../a", "a/../b", "a/..", ".", "./a", "a/./b", "a//b", "a/", "a\0b", "a\nb"]
                 .into_iter()
-                .chain(["a\\b", "..\\a", "\u{202e}a", "a\u{200b}", &long])
+                .chain(["a\\b", "..\\a", "C:/a", "\u{202e}a", "a\u{200b}", &long])
         {
             assert!(EntryPath::parse(bad).is_err(), "{bad:?}");
         }
