@@ -19,6 +19,8 @@ use crate::host::Host;
 pub(crate) enum Fetched {
     /// It was on the shelf already.
     Stands(vault::Object),
+    /// What came in its place earlier still stands apart from the shelf, and the operator waives the check.
+    StandsUnproven(Loose),
     /// It came.
     Came(Bytes),
     /// It did not come.
@@ -72,7 +74,7 @@ async fn one(
     promise: Promise,
     progress: &Arc<dyn Progress>,
 ) -> Fetched {
-    let partials = Partials::new(shelf.partials());
+    let partials = Partials::of(shelf);
     let checked = match promise {
         Promise::Kept => downloader.obtain(want, &partials, progress).await.map(Checked::Verified),
         Promise::Waived => waived(downloader, want, &partials, progress).await,
