@@ -123,7 +123,10 @@ impl Host {
     /// Writes the index.
     pub(crate) fn index(&self, entries: &[Entry]) {
         let models = entries.iter().map(|it| it.0.clone()).collect::<Vec<_>>();
-        self.write("index.json", serde_json::to_string_pretty(&json!({ "models": models })).unwrap().as_bytes());
+        self.write(
+            "index.json",
+            serde_json::to_string_pretty(&json!({ "models": models })).unwrap().as_bytes(),
+        );
     }
 
     /// Writes an index of these entries and wants all of them.
@@ -217,7 +220,9 @@ impl Host {
     /// Sets all times in the store that gc looks at to the beginning of time.
     pub(crate) fn ages(&self) {
         let store = self.store();
-        for path in ["objects", "leases", "partials", "unverified"].iter().flat_map(|it| files(&store.join(it))) {
+        for path in
+            ["objects", "leases", "partials", "unverified"].iter().flat_map(|it| files(&store.join(it)))
+        {
             let file = fs::File::open(&path).unwrap();
             file.set_modified(std::time::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
         }
@@ -227,7 +232,11 @@ impl Host {
     pub(crate) fn check(&self, entries: &[Entry]) {
         let objects = files(&self.store().join("objects"));
         for path in &objects {
-            assert_eq!(digest(path).to_string(), path.file_name().unwrap().to_str().unwrap(), "an unproven object");
+            assert_eq!(
+                digest(path).to_string(),
+                path.file_name().unwrap().to_str().unwrap(),
+                "an unproven object"
+            );
         }
         for name in names(&self.store()).iter().filter(|it| !SHELF.contains(&it.as_str())) {
             if let Some(entry) = entries.iter().find(|it| it.id() == name) {
@@ -257,7 +266,10 @@ impl From<Output> for Said {
 impl Said {
     /// Returns standard output as one JSON value a line.
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.out.lines().map(|it| serde_json::from_str(it).unwrap_or_else(|_| panic!("{it:?} is no JSON"))).collect()
+        self.out
+            .lines()
+            .map(|it| serde_json::from_str(it).unwrap_or_else(|_| panic!("{it:?} is no JSON")))
+            .collect()
     }
 
     /// Returns standard output as one JSON value.

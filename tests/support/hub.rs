@@ -125,7 +125,8 @@ impl FixtureHub {
     /// Starts an empty hub on two free ports.
     pub(crate) async fn start() -> Self {
         let (hub, cdn) = (listen().await, listen().await);
-        let inner = Arc::new(Inner { cdn: origin(&cdn), state: Mutex::default(), served_bytes: AtomicU64::new(0) });
+        let inner =
+            Arc::new(Inner { cdn: origin(&cdn), state: Mutex::default(), served_bytes: AtomicU64::new(0) });
         let url = origin(&hub);
         let serve = |listener, side| {
             let inner = Arc::clone(&inner);
