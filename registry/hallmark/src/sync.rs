@@ -29,7 +29,7 @@ use crate::{
     Outcome,
     config::Wanted,
     host::{Host, Place},
-    order::{Choice, Order, choose},
+    order::{Choice, Order, choose, missing_text},
     out,
     records::{Event, Inside, Record},
 };
@@ -195,11 +195,7 @@ fn no_model(choice: &Choice<'_>) -> (String, End) {
             let why = "its entry holds placeholders; `hallmark validate` names them".to_owned();
             (id.to_string(), End::Stub { why })
         }
-        Choice::Missing(missing) => {
-            let hint =
-                missing.nearest.as_ref().map_or_else(String::new, |it| format!("; did you mean '{it}'?"));
-            (missing.id.clone(), End::Missing { why: format!("{missing}{hint}") })
-        }
+        Choice::Missing(missing) => (missing.id.clone(), End::Missing { why: missing_text(missing) }),
         Choice::Misfiled { id, listed, filed } => {
             let filed = filed.as_deref().unwrap_or("nothing");
             let why = format!(

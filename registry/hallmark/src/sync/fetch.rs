@@ -145,10 +145,17 @@ async fn quarantine(shelf: &Shelf, error: ObtainError) -> Fetched {
     let ObtainError::Mismatch { refused, .. } = error else { return Fetched::Wrong { why } };
     let shelf = shelf.clone();
     let moved = spawn_blocking(move || {
-        refused.iter().try_for_each(|it| shelf.quarantine(it, SystemClock.now()).map(drop))
+        let away = |it| {
+            let record = shelf.quarantine(it, SystemClock.now())?;
+            Ok::<_, vault::DiskError>(shelf.quarantined_path(&record.promised, &record.found))
+        };
+        refused.iter().map(away).collect::<Result<Vec<_>, _>>()
     });
     match moved.await {
-        Ok(Ok(())) => Fetched::Wrong { why },
+        Ok(Ok(paths)) => {
+            let kept = paths.iter().map(|it| format!("\n  what came is kept in {}", it.display()));
+            Fetched::Wrong { why: why + &kept.collect::<String>() }
+        }
         Ok(Err(error)) => {
             Fetched::Wrong { why: format!("{why}\n  and could not be moved to quarantine: {error}") }
         }
