@@ -8,7 +8,10 @@ mod serve;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::Router;
@@ -53,6 +56,8 @@ pub(crate) enum Access {
 #[derive(Clone, Debug)]
 pub(crate) struct HubFile {
     pub(crate) bytes: Bytes,
+    /// Of the bytes; known once, since large files are asked for in many ranges.
+    digest: Sha256,
     pub(crate) way: Way,
     /// Whether it is announced with a Xet hash.
     pub(crate) xet: bool,
@@ -77,6 +82,7 @@ pub(crate) struct FixtureHub {
 pub(crate) struct Inner {
     cdn: Url,
     state: Mutex<State>,
+    served_bytes: AtomicU64,
 }
 
 #[derive(Default)]
@@ -119,7 +125,8 @@ impl FixtureHub {
     /// Starts an empty hub on two free ports.
     pub(crate) async fn start() -> Self {
         let (hub, cdn) = (listen().await, listen().await);
-        let inner = Arc::new(Inner { cdn: origin(&cdn), state: Mutex::default() });
+        let inner =
+            Arc::new(Inner { cdn: origin(&cdn), state: Mutex::default(), served_bytes: AtomicU64::new(0) });
         let url = origin(&hub);
         let serve = |listener, side| {
             let inner = Arc::clone(&inner);
@@ -137,14 +144,18 @@ impl FixtureHub {
 
     /// Puts a file into a repository, or another one in its place.
     pub(crate) fn put(&self, repository: &str, path: &str, bytes: &Bytes) -> Sha256 {
-        let file = HubFile { bytes: bytes.clone(), way: Way::Direct, xet: false };
+        let digest = Sha256::of(bytes);
+        let file = HubFile { bytes: bytes.clone(), digest, way: Way::Direct, xet: false };
         self.state().repository(repository).files.insert(path.to_owned(), file);
-        Sha256::of(bytes)
+        digest
     }
 
     /// Changes how a file is served.
     pub(crate) fn change(&self, repository: &str, path: &str, change: impl FnOnce(&mut HubFile)) {
-        change(self.state().repository(repository).files.get_mut(path).expect("a file that was put"));
+        let mut state = self.state();
+        let file = state.repository(repository).files.get_mut(path).expect("a file that was put");
+        change(file);
+        file.digest = Sha256::of(&file.bytes);
     }
 
     /// Moves the repository's branch to another commit.
@@ -170,6 +181,11 @@ impl FixtureHub {
     /// Returns how many requests of a method one side has seen.
     pub(crate) fn count(&self, side: Side, method: &str) -> usize {
         self.state().seen.iter().filter(|it| it.side == side && it.method == method).count()
+    }
+
+    /// Returns how many bytes of bodies went out, to within what the connections hold.
+    pub(crate) fn served_bytes(&self) -> u64 {
+        self.inner.served_bytes.load(Ordering::SeqCst)
     }
 
     /// Returns the ranges that were asked for, in order.

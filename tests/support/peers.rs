@@ -25,6 +25,20 @@ pub(crate) fn require(peer: &str, what_is_skipped: &str) -> Option<PathBuf> {
     None
 }
 
+/// Finds a program of the system, such as `strace`. `None` means what it means for a peer.
+///
+/// # Panics
+///
+/// If the program is missing and nothing may be skipped.
+pub(crate) fn program(name: &str, what_is_skipped: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&folders).map(|it| it.join(name)).find(|it| it.is_file());
+    if found.is_none() {
+        skip(what_is_skipped, &format!("{name} is not installed"));
+    }
+    found
+}
+
 /// Says what a test leaves out, for want of something that can be installed.
 ///
 /// # Panics
@@ -36,7 +50,7 @@ pub(crate) fn skip(what: &str, why: &str) {
     say(&line);
 }
 
-/// Says what a test leaves out because this machine's kernel does not allow it: nothing can be installed for that.
+/// Says what a test leaves out because this machine does not allow it: nothing can be installed for that.
 pub(crate) fn pass_over(what: &str, why: &str) {
     say(&format!("skipped: {what}, since {why}"));
 }

@@ -194,12 +194,14 @@ fn text(doomed: &Doomed, swept: Option<&Counts>) -> String {
     lines.push(match swept {
         None => {
             let freed = HumanBytes(plan.freed_bytes);
-            format!("would free {freed} in {} objects; nothing was removed", plan.drops.len())
+            let objects = out::counted(plan.drops.len() as u64, "object");
+            format!("would free {freed} in {objects}; nothing was removed")
         }
         Some(Counts { objects, partials, quarantine, freed_bytes, in_use, .. }) => {
             let busy = if *in_use > 0 { format!(", {in_use} in use and kept") } else { String::new() };
             let freed = HumanBytes(*freed_bytes);
-            format!("freed {freed}: {objects} objects, {partials} partials, {quarantine} quarantined{busy}")
+            let (objects, partials) = (out::counted(*objects, "object"), out::counted(*partials, "partial"));
+            format!("freed {freed}: {objects}, {partials}, {quarantine} quarantined{busy}")
         }
     });
     lines.join("\n") + "\n"

@@ -120,8 +120,9 @@ fn in_force(index: Option<Index>, report: &Report, name: &str) -> anyhow::Result
             .first()
             .map_or_else(String::new, |it| format!("; the first at line {}: {}", it.place.line, it.message));
         format!(
-            "{name} does not hold: {} errors{first}\n  run `hallmark validate {name}` to see them all",
-            report.errors
+            "{name} does not hold: {} error{}{first}\n  run `hallmark validate {name}` to see them all",
+            report.errors,
+            if report.errors == 1 { "" } else { "s" }
         )
     })
 }

@@ -94,6 +94,12 @@ pub(crate) fn choose<'i>(config: &Config, index: &'i Index, named: &[String], al
     choices
 }
 
+/// Says that an id is not in the index, and which one may have been meant.
+pub(crate) fn missing_text(missing: &NotFound) -> String {
+    let hint = missing.nearest.as_ref().map_or_else(String::new, |it| format!("; did you mean '{it}'?"));
+    format!("{missing}{hint}")
+}
+
 fn distinct(ids: &[String]) -> Vec<&String> {
     let mut seen = std::collections::BTreeSet::new();
     ids.iter().filter(|id| seen.insert(*id)).collect()

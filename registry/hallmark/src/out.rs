@@ -29,6 +29,11 @@ pub(crate) fn failure(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "{}", lines.collect::<Vec<_>>().join("\n"));
 }
 
+/// Writes a count with its noun: `1 object`, `2 objects`.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Says whether standard output is a terminal that wants colour.
 pub(crate) fn in_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())

@@ -3,6 +3,7 @@
 //! What stands on the disk is never recorded here: that is asked of the shelf and the views.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -31,6 +32,9 @@ pub(crate) enum Event {
         /// What a look inside the main file found.
         #[serde(skip_serializing_if = "Option::is_none")]
         inside: Option<Inside>,
+        /// What came in place of promised files, by their digests, where the operator waived the check.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        waived: BTreeMap<Sha256, Sha256>,
     },
     /// A file did not come.
     Failed {

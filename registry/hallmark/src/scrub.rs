@@ -19,7 +19,7 @@ use self::{mend::Mended, onlooker::Bars};
 use crate::{
     Outcome,
     host::{Host, Place},
-    order::{Choice, Order, choose},
+    order::{Choice, Order, choose, missing_text},
     out,
 };
 
@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     }
     if !arguments.json {
         let verdict = if holds { "all whole" } else { "NOT all whole" };
-        out::print(&format!("{} objects hashed: {verdict}\n", seen.len()))?;
+        out::print(&format!("{} hashed: {verdict}\n", out::counted(seen.len() as u64, "object")))?;
     }
     Ok(if holds { Outcome::Holds } else { Outcome::DoesNotHold })
 }
@@ -114,7 +114,7 @@ fn digests(host: &Host, index: &Index, ids: &[String]) -> anyhow::Result<Vec<Sha
                 digests.push(artifact.sha256);
                 digests.extend(artifact.files.iter().map(|it| it.sha256));
             }
-            Choice::Missing(missing) => anyhow::bail!("{missing}"),
+            Choice::Missing(missing) => anyhow::bail!("{}", missing_text(&missing)),
             Choice::Stub(id) => anyhow::bail!("{id} is a stub: it has no bytes to verify"),
             Choice::Misfiled { id, .. } => {
                 anyhow::bail!("{id} is listed under another chakra than it is filed under")

@@ -13,7 +13,7 @@ use vault::view::ModelView;
 use crate::{
     Outcome,
     host::{Host, Place},
-    order::{Choice, choose},
+    order::{Choice, choose, missing_text},
     out,
     records::Event,
 };
@@ -78,7 +78,7 @@ fn rows(host: &Host, index: &Index) -> anyhow::Result<Vec<Row>> {
         match choice {
             Choice::Model(listed) => drop(wanted.insert(listed.entry.id.clone())),
             Choice::Missing(missing) => {
-                rows.push(Row { why: Some(missing.to_string()), ..Row::bare(missing.id, State::Missing) });
+                rows.push(Row { why: Some(missing_text(&missing)), ..Row::bare(missing.id, State::Missing) });
             }
             Choice::Misfiled { id, listed, .. } => rows.push(Row {
                 why: Some(format!("[deploy] by_chakra lists it under {listed}, where it is not filed")),
@@ -110,8 +110,16 @@ fn row(host: &Host, listed: &Listed, is_wanted: bool, view: Option<&ModelView>) 
         (State::Quarantined, Some(why))
     } else if let Some(view) = view {
         let current = view.files.iter().any(|it| it.digest == entry.artifact.sha256 || !it.verified);
-        let why = (!current).then(|| "an earlier version of its file; sync fetches the new one".to_owned());
-        (if is_wanted { State::Deployed } else { State::Withdrawn }, why)
+        let record = host.records.read(&entry.id, entry.artifact.sha256)?.filter(|_| !current);
+        let stays = |why| Some(format!("{why}; the earlier version stays deployed"));
+        match record.map(|it| it.event) {
+            Some(Event::Quarantined { why }) if is_wanted => (State::Quarantined, stays(why)),
+            Some(Event::Failed { why, .. }) if is_wanted => (State::Failed, stays(why)),
+            _ => {
+                let earlier = "an earlier version of its file; sync fetches the new one".to_owned();
+                (if is_wanted { State::Deployed } else { State::Withdrawn }, (!current).then_some(earlier))
+            }
+        }
     } else {
         match host.records.read(&entry.id, entry.artifact.sha256)?.map(|it| it.event) {
             Some(Event::Quarantined { why }) => (State::Quarantined, Some(why)),
@@ -157,8 +165,7 @@ fn table(rows: &[Row]) -> String {
             row.version.clone().unwrap_or_default(),
             format!("{}{unverified}", row.state.name()),
             row.size_bytes.map(|it| HumanBytes(it).to_string()).unwrap_or_default(),
-            // One line a model: the whole reason is in the JSON and in the log.
-            row.why.as_deref().and_then(|it| it.lines().next()).unwrap_or_default().to_owned(),
+            row.why.as_deref().map(one_line).unwrap_or_default(),
         ]
     });
     let head = ["ID", "VERSION", "STATE", "SIZE", "WHY"].map(str::to_owned);
@@ -171,6 +178,15 @@ fn table(rows: &[Row]) -> String {
         format!("{id:w0$}  {version:w1$}  {state:w2$}  {size:>w3$}  {why}").trim_end().to_owned() + "\n"
     };
     lines.iter().map(line).collect()
+}
+
+/// Puts a reason on one line. That no source gave the file is clear from the state; what each said is not.
+fn one_line(why: &str) -> String {
+    let mut lines = why.lines().map(str::trim).collect::<Vec<_>>();
+    if lines.len() > 1 && lines[0].starts_with("no source gave") {
+        lines.remove(0);
+    }
+    lines.join("; ")
 }
 
 impl State {

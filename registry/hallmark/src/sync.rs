@@ -18,7 +18,8 @@ use base::{Clock as _, ModelId, Sha256, SystemClock};
 use catalog::Index;
 use clap::Args;
 use serde::Serialize;
-use vault::{DiskRoom, Downloader, Source, Want};
+use tokio::signal::unix::{SignalKind, signal};
+use vault::{DiskRoom, Downloader, Loose, Source, Want};
 
 use self::{
     fetch::{Bytes, Fetched},
@@ -26,8 +27,9 @@ use self::{
 };
 use crate::{
     Outcome,
+    config::Wanted,
     host::{Host, Place},
-    order::{Choice, Order, choose},
+    order::{Choice, Order, choose, missing_text},
     out,
     records::{Event, Inside, Record},
 };
@@ -87,6 +89,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let host = Host::open(&arguments.place)?;
     let index = host.index()?;
     let choices = choose(&host.config, &index, &arguments.ids, arguments.all);
+    if choices.is_empty() && (arguments.all || host.config.deploy.models == Wanted::All) {
+        out::print("the index has no models: nothing to do\n")?;
+        return Ok(Outcome::Holds);
+    }
     if choices.is_empty() {
         anyhow::bail!("nothing is wanted: name models, or list them under [deploy] models in the config");
     }
@@ -146,7 +152,12 @@ fn ends(
             .extend(object.context("look on the shelf")?.map(|it| (file.want.digest, Fetched::Stands(it))));
     }
     orders.extend(others);
-    deploy::hub_views(host, &orders, &fetched)?;
+    let hidden = deploy::hub_views(host, &orders, &fetched);
+    for (id, end) in &mut ends {
+        if let Some(why) = hidden.get(id.as_str()) {
+            *end = End::Failed { why: format!("deployed, but {why}") };
+        }
+    }
     ends.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(ends)
 }
@@ -184,11 +195,7 @@ fn no_model(choice: &Choice<'_>) -> (String, End) {
             let why = "its entry holds placeholders; `hallmark validate` names them".to_owned();
             (id.to_string(), End::Stub { why })
         }
-        Choice::Missing(missing) => {
-            let hint =
-                missing.nearest.as_ref().map_or_else(String::new, |it| format!("; did you mean '{it}'?"));
-            (missing.id.clone(), End::Missing { why: format!("{missing}{hint}") })
-        }
+        Choice::Missing(missing) => (missing.id.clone(), End::Missing { why: missing_text(missing) }),
         Choice::Misfiled { id, listed, filed } => {
             let filed = filed.as_deref().unwrap_or("nothing");
             let why = format!(
@@ -209,13 +216,30 @@ fn look_on_shelf(
 ) -> anyhow::Result<(BTreeMap<Sha256, Fetched>, BTreeMap<Sha256, Want>)> {
     let mut fetched = BTreeMap::new();
     let mut wants = BTreeMap::new();
-    for want in orders.iter().flat_map(|it| &it.files).map(|it| &it.want) {
-        match host.shelf.object_of_size(&want.digest, want.size_bytes).context("look on the shelf")? {
-            Some(object) => drop(fetched.insert(want.digest, Fetched::Stands(object))),
-            None => drop(wants.insert(want.digest, want.clone())),
+    for (order, want) in orders.iter().flat_map(|order| order.files.iter().map(move |it| (order, &it.want))) {
+        let object = host.shelf.object_of_size(&want.digest, want.size_bytes).context("look on the shelf")?;
+        if let Some(object) = object {
+            fetched.insert(want.digest, Fetched::Stands(object));
+        } else if let Some(loose) = waived(host, order, &want.digest)? {
+            fetched.insert(want.digest, Fetched::StandsUnproven(loose));
+        } else {
+            wants.insert(want.digest, want.clone());
         }
     }
+    // One model's record may know what another one's does not.
+    wants.retain(|digest, _| !fetched.contains_key(digest));
     Ok((fetched, wants))
+}
+
+/// Returns what an earlier sync took in place of a file, if the operator still waives the check.
+fn waived(host: &Host, order: &Order, promised: &Sha256) -> anyhow::Result<Option<Loose>> {
+    if host.config.vault.verify_checksums {
+        return Ok(None);
+    }
+    let record = host.records.read(&order.id, order.digest)?;
+    let Some(Event::Deployed { waived, .. }) = record.map(|it| it.event) else { return Ok(None) };
+    let Some(found) = waived.get(promised) else { return Ok(None) };
+    host.shelf.loose(found).context("look among the unverified files")
 }
 
 fn fetch_missing(
@@ -236,9 +260,13 @@ fn fetch_missing(
     let job = fetch::all(host, &downloader, wants.into_values().collect(), &watchers, each);
     let stopped = "stopped by a signal; what came so far is kept, and the next sync goes on there";
     runtime.block_on(async {
+        // A service manager stops with SIGTERM, a person with SIGINT: what arrived is synced either way.
+        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
         tokio::select! {
             biased;
-            _ = tokio::signal::ctrl_c() => Err(anyhow::Error::msg(stopped)),
+            _ = terminate.recv() => Err(anyhow::Error::msg(stopped)),
+            _ = interrupt.recv() => Err(anyhow::Error::msg(stopped)),
             () = job => Ok(()),
         }
     })
@@ -265,7 +293,7 @@ fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
                 is_final |= last;
                 whys.push(why.clone());
             }
-            Some(Fetched::Stands(_) | Fetched::Came { .. }) | None => {}
+            Some(Fetched::Stands(_) | Fetched::StandsUnproven(_) | Fetched::Came { .. }) | None => {}
         }
     }
     if whys.is_empty() {
@@ -277,8 +305,25 @@ fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
     } else {
         Event::Failed { why: why.clone(), is_final }
     };
-    note(host, &order.id, order.digest, event)?;
+    // The reason is worth more than its record: on a full disk there may be no room for that.
+    let why =
+        match note(host, &order.id, order.digest, event).and_then(|()| withdraw_doubtful(host, &order.id)) {
+            Ok(()) => why,
+            Err(error) => format!("{why}\n  and: {error:#}"),
+        };
     Ok(if quarantined { End::Quarantined { why } } else { End::Failed { why } })
+}
+
+/// Takes away a view of unverified bytes that an earlier sync was allowed to make and this one is not.
+fn withdraw_doubtful(host: &Host, id: &ModelId) -> anyhow::Result<()> {
+    if !host.config.vault.verify_checksums {
+        return Ok(());
+    }
+    let view = host.store.view(id).with_context(|| format!("look at the view of {id}"))?;
+    if view.is_some_and(|it| it.files.iter().any(|file| !file.verified)) {
+        host.store.remove(id).with_context(|| format!("remove the unverified view of {id}"))?;
+    }
+    Ok(())
 }
 
 /// Writes a record unless the last one says the same.

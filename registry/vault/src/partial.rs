@@ -15,7 +15,7 @@ use std::{
 
 use base::Sha256;
 
-use crate::{chunks::ChunkList, journal::Journal, want::Want};
+use crate::{chunks::ChunkList, journal::Journal, shelf::Shelf, want::Want};
 
 /// How often a file may vanish between being opened and being locked before we give up.
 const RACES_MAX: usize = 16;
@@ -24,6 +24,8 @@ const RACES_MAX: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Partials {
     folder: PathBuf,
+    /// Where another process may have put the whole file meanwhile.
+    shelf: Option<Shelf>,
 }
 
 /// A whole file's worth of bytes that nobody has compared with the promise. Only
@@ -59,7 +61,12 @@ pub(crate) enum OpenError {
 impl Partials {
     /// Names the folder. It is made when the first download begins.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into() }
+        Self { folder: folder.into(), shelf: None }
+    }
+
+    /// Names a shelf's own folder. What another process shelves meanwhile is not fetched again.
+    pub fn of(shelf: &Shelf) -> Self {
+        Self { folder: shelf.partials(), shelf: Some(shelf.clone()) }
     }
 
     /// Returns the folder.
@@ -70,6 +77,13 @@ impl Partials {
     /// Returns where the bytes of `digest` grow.
     pub fn path(&self, digest: &Sha256) -> PathBuf {
         self.folder.join(format!("{digest}.part"))
+    }
+
+    /// Says whether the whole file stands on the shelf by now.
+    pub(crate) fn is_shelved(&self, want: &Want) -> bool {
+        // A shelf that cannot be looked at has nothing: the fetch goes on, and to shelve the file will tell.
+        let object = |shelf: &Shelf| shelf.object_of_size(&want.digest, want.size_bytes).ok().flatten();
+        self.shelf.as_ref().and_then(object).is_some()
     }
 
     /// Opens and locks the partial file of a want, and forgets whatever was not synced.

@@ -41,6 +41,8 @@ const LAG_BYTES_MAX: u64 = 16 << 20;
 const ROOM_BYTES: u64 = 64 << 20;
 const SYNC_TIME_MAX: Duration = Duration::from_secs(1);
 const QUEUE_MAX: usize = 64;
+/// What is given up of a download for the sake of its journal, where the disk is full.
+const TAIL_BYTES: u64 = 1 << 20;
 
 /// What a scribe works with besides the file.
 #[derive(Clone)]
@@ -174,7 +176,7 @@ impl Sheet {
     }
 
     fn fault(&self, error: io::Error) -> DiskFault {
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        if is_full(&error) {
             let needed_bytes = self.size_bytes.saturating_sub(self.written().covered());
             return DiskFault::NoRoom { needed_bytes, free_bytes: 0 };
         }
@@ -185,11 +187,31 @@ impl Sheet {
     fn keep(&self, kicks: &Receiver<()>) -> io::Result<()> {
         loop {
             let last = matches!(kicks.recv_timeout(SYNC_TIME_MAX), Err(RecvTimeoutError::Disconnected));
-            self.sync()?;
-            if last {
-                return Ok(());
+            match self.sync() {
+                Ok(()) if last => return Ok(()),
+                Ok(()) => {}
+                // A full disk has no room for the journal either. The writer meets it too, or room is made.
+                Err(error) if is_full(&error) && !last => {}
+                Err(error) if is_full(&error) => {
+                    self.give_up_tail()?;
+                    self.sync()?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Frees the little that the journal takes, so that a full disk does not cost all that came since the last sync.
+    fn give_up_tail(&self) -> io::Result<()> {
+        let end = {
+            let mut written = self.written();
+            let end = written.end().saturating_sub(TAIL_BYTES);
+            written.cut(end);
+            end
+        };
+        // What the journal on disk claims beyond this is cut to the file's length when it is read.
+        self.file.set_len(end)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -199,12 +221,10 @@ impl Sheet {
         }
         // The order is the point: first the bytes, then the claim that they are there.
         self.file.sync_data()?;
-        let journal = {
-            let mut journal = self.journal();
-            journal.spans = spans;
-            journal.clone()
-        };
-        journal.store(&self.journal_path)
+        let journal = Journal { spans: spans.clone(), ..self.journal().clone() };
+        journal.store(&self.journal_path)?;
+        self.journal().spans = spans;
+        Ok(())
     }
 }
 
@@ -282,6 +302,10 @@ impl Writer {
         let missing = self.sheet.size_bytes.saturating_sub(self.sheet.written().covered());
         Err(DiskFault::NoRoom { needed_bytes: missing + self.desk.keep_free_bytes, free_bytes })
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 async fn joined<T>(task: JoinHandle<T>) -> Result<T, DiskFault> {

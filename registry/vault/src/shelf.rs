@@ -44,7 +44,7 @@ const UNVERIFIED: &str = "unverified";
 pub const RESERVED: [&str; 6] = [OBJECTS, CHUNKS, PARTIALS, QUARANTINE, LEASES, UNVERIFIED];
 
 /// The store's folder. Several processes may have it open at once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shelf {
     root: PathBuf,
 }

@@ -35,7 +35,7 @@ pub struct Unverified {
 #[derive(Debug, thiserror::Error)]
 #[error(
     "Model checksum verification failed: {name} from {origin}: promised {promised} of {promised_bytes} bytes, \
-     found {found} of {found_bytes} bytes; they are kept apart in {path}"
+     found {found} of {found_bytes} bytes"
 )]
 pub struct Refused {
     /// The want's name.

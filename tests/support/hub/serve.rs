@@ -1,19 +1,25 @@
 //! How the hub answers one request.
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header},
 };
-use base::Sha256;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
 use super::{Access, Fault, HubFile, Inner, Seen, Side, State, Way};
 
 type Answer = Response<Body>;
+
+/// How much of a body goes out at once.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Answers, and lets the faults that apply spoil the answer.
 pub(super) async fn answer(inner: Arc<Inner>, side: Side, request: Request) -> Answer {
@@ -37,7 +43,17 @@ pub(super) async fn answer(inner: Arc<Inner>, side: Side, request: Request) -> A
     if faults.iter().any(|it| matches!(it, Fault::Hang)) {
         std::future::pending::<()>().await;
     }
-    reply.send(&method, &headers, &faults)
+    let answer = reply.send(&method, &headers, &faults);
+    answer.map(|body| counted(body, inner))
+}
+
+/// Counts the bytes of a body as they go out.
+fn counted(body: Body, inner: Arc<Inner>) -> Body {
+    let count = move |bytes: &Result<Bytes, _>| {
+        let length = bytes.as_ref().map_or(0, |it| it.len() as u64);
+        inner.served_bytes.fetch_add(length, Ordering::SeqCst);
+    };
+    Body::from_stream(body.into_data_stream().inspect(count))
 }
 
 fn seen(side: Side, method: &Method, path: &str, headers: &HeaderMap) -> Seen {
@@ -179,7 +195,9 @@ fn spoilt(body: Bytes, faults: &[Fault]) -> Body {
             _ => {}
         }
     }
-    Body::from(body)
+    let pieces = (0..body.len()).step_by(PIECE_BYTES);
+    let pieces = pieces.map(move |at| Ok(body.slice(at..(at + PIECE_BYTES).min(body.len()))));
+    Body::from_stream(stream::iter(pieces.collect::<Vec<Result<_, std::io::Error>>>()))
 }
 
 fn from_hub(state: &State, inner: &Inner, path: &str, headers: &HeaderMap) -> Reply {
@@ -222,7 +240,7 @@ fn from_hub(state: &State, inner: &Inner, path: &str, headers: &HeaderMap) -> Re
         Way::Relative if renamed == path => redirect(found, false, format!("/renamed{path}")),
         Way::Direct | Way::Relative => bytes_of(found),
         Way::Cdn { linked } => {
-            let digest = Sha256::of(&found.bytes);
+            let digest = found.digest;
             redirect(found, linked, format!("{}{digest}?signature={}", inner.cdn, state.signature))
         }
     };
@@ -248,14 +266,14 @@ fn from_cdn(state: &State, path: &str, query: &str) -> Reply {
 
 fn by_digest(state: &State, hex: &str) -> Reply {
     let mut files = state.repositories.values().flat_map(|it| it.files.values());
-    match files.find(|it| Sha256::of(&it.bytes).to_string() == hex) {
+    match files.find(|it| it.digest.to_string() == hex) {
         Some(file) => bytes_of(file),
         None => Reply::error(StatusCode::NOT_FOUND, "EntryNotFound"),
     }
 }
 
 fn bytes_of(file: &HubFile) -> Reply {
-    let etag = format!("\"{}\"", Sha256::of(&file.bytes));
+    let etag = format!("\"{}\"", file.digest);
     let headers = vec![("etag", etag), ("accept-ranges", "bytes".to_owned())];
     Reply { status: StatusCode::OK, headers, body: file.bytes.clone() }
 }
@@ -264,7 +282,7 @@ fn redirect(file: &HubFile, linked: bool, target: String) -> Reply {
     let mut headers = vec![("location", target), ("etag", "\"of the redirect\"".to_owned())];
     if linked {
         headers.push(("x-linked-size", file.bytes.len().to_string()));
-        headers.push(("x-linked-etag", format!("\"{}\"", Sha256::of(&file.bytes))));
+        headers.push(("x-linked-etag", format!("\"{}\"", file.digest)));
     }
     Reply { status: StatusCode::FOUND, headers, body: Bytes::from_static(b"Found") }
 }
@@ -276,7 +294,7 @@ fn listing(state: &State, rest: &str) -> Reply {
         return Reply::error(StatusCode::NOT_FOUND, "RepoNotFound");
     };
     let entry = |(path, file): (&String, &HubFile)| {
-        let (digest, size) = (Sha256::of(&file.bytes), file.bytes.len());
+        let (digest, size) = (file.digest, file.bytes.len());
         format!(
             r#"{{"type":"file","path":"{path}","size":{size},"oid":"{}","lfs":{{"oid":"{digest}","sha256":"{digest}","size":{size},"pointerSize":134,"pointer_size":134}}}}"#,
             &digest.to_string()[..40],

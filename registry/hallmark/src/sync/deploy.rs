@@ -48,56 +48,80 @@ pub(super) fn model(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetch
         _ => None,
     });
     let inside = inside(main);
-    let flaws = inside.as_ref().map(|it| it.flaws.clone()).unwrap_or_default();
+    let mut flaws = inside.as_ref().map(|it| it.flaws.clone()).unwrap_or_default();
+    let doubtful = order.files.iter().zip(&files).filter(|(_, shown)| !shown.is_verified());
+    let waived = doubtful.map(|(file, shown)| (file.want.digest, shown.digest())).collect::<BTreeMap<_, _>>();
     // What was found inside stays on record: the file is not looked into again until it changes.
     let known = host.records.read(&order.id, order.digest)?;
-    if main.is_some() || !known.is_some_and(|it| matches!(it.event, Event::Deployed { .. })) {
-        note(host, &order.id, order.digest, Event::Deployed { inside })?;
+    let is_known = known.is_some_and(|it| match it.event {
+        Event::Deployed { waived: known, .. } => known == waived,
+        _ => false,
+    });
+    if main.is_some() || !is_known {
+        note(host, &order.id, order.digest, Event::Deployed { inside, waived })?;
     }
     if verified {
-        let snapshot = own_snapshot(order, files)?;
-        host.cache
-            .publish(&snapshot)
-            .with_context(|| format!("show {} in the Hugging Face cache", order.id))?;
+        match RepoName::parse(&format!("hallmark/{}", order.id)) {
+            Ok(repo) => {
+                let published = host.cache.publish(&own_snapshot(repo, files)?);
+                published.with_context(|| format!("show {} in the Hugging Face cache", order.id))?;
+            }
+            // An id may have two hyphens in a row, a repository's name may not: clients could not ask for it.
+            Err(error) => flaws.push(format!("not in the Hugging Face cache under its id: {error}")),
+        }
     }
     Ok(End::Deployed { version: order.version.clone(), size_bytes, changed, verified, flaws })
 }
 
 /// Shows deployed files under the repositories they come from. Entries that share one are shown together.
+/// Returns the models that could not be shown there, and why.
 pub(super) fn hub_views(
     host: &Host,
     orders: &[Order],
     fetched: &BTreeMap<Sha256, Fetched>,
-) -> anyhow::Result<()> {
-    let mut repos: BTreeMap<_, Vec<(&OnHub, &FileOrder)>> = BTreeMap::new();
+) -> BTreeMap<String, String> {
+    let mut repos: BTreeMap<_, Vec<(&Order, &OnHub, &FileOrder)>> = BTreeMap::new();
     for (order, file) in orders.iter().flat_map(|order| order.files.iter().map(move |file| (order, file))) {
         // A model that is not whole is not shown, not even the part that came.
         let whole = order.files.iter().all(|it| object(it, fetched).is_some());
         if let Some(place) = file.on_hub.as_ref().filter(|_| whole) {
-            repos.entry((place.repo.clone(), place.commit)).or_default().push((place, file));
+            repos.entry((place.repo.clone(), place.commit)).or_default().push((order, place, file));
         }
     }
+    let mut hidden = BTreeMap::new();
     for ((repo, commit), places) in repos {
-        let mut files = BTreeMap::new();
-        let mut revisions = vec![main_branch()?];
-        for (place, file) in places {
-            let shown = view_file(file, place.path.clone(), fetched);
-            files.extend(shown.map(|it| (place.path.clone(), it)));
-            revisions.extend(place.branch.clone().filter(|it| !revisions.contains(it)));
+        if let Err(error) = hub_view(host, &repo, commit, &places, fetched) {
+            let why = format!("not shown in the Hugging Face cache as {repo}: {error:#}");
+            hidden.extend(places.iter().map(|(order, ..)| (order.id.to_string(), why.clone())));
         }
-        let files = files.into_values().collect::<Vec<_>>();
-        let commit = commit.unwrap_or_else(|| synthetic(&files));
-        let absent = absent(&files)?;
-        let snapshot = Snapshot { repo: repo.clone(), commit, revisions, files, absent };
-        host.cache.publish(&snapshot).with_context(|| format!("show {repo} in the Hugging Face cache"))?;
     }
+    hidden
+}
+
+fn hub_view(
+    host: &Host,
+    repo: &RepoName,
+    commit: Option<CommitId>,
+    places: &[(&Order, &OnHub, &FileOrder)],
+    fetched: &BTreeMap<Sha256, Fetched>,
+) -> anyhow::Result<()> {
+    let mut files = BTreeMap::new();
+    let mut revisions = vec![main_branch()?];
+    for (_, place, file) in places {
+        let shown = view_file(file, place.path.clone(), fetched);
+        files.extend(shown.map(|it| (place.path.clone(), it)));
+        revisions.extend(place.branch.clone().filter(|it| !revisions.contains(it)));
+    }
+    let files = files.into_values().collect::<Vec<_>>();
+    let commit = commit.unwrap_or_else(|| synthetic(&files));
+    let absent = absent(&files)?;
+    let snapshot = Snapshot { repo: repo.clone(), commit, revisions, files, absent };
+    host.cache.publish(&snapshot)?;
     Ok(())
 }
 
 /// Every model is also shown under its own name, whatever the repository is called that it comes from.
-fn own_snapshot(order: &Order, files: Vec<ViewFile>) -> anyhow::Result<Snapshot> {
-    let repo =
-        RepoName::parse(&format!("hallmark/{}", order.id)).context("name the model's own repository")?;
+fn own_snapshot(repo: RepoName, files: Vec<ViewFile>) -> anyhow::Result<Snapshot> {
     let (commit, absent) = (synthetic(&files), absent(&files)?);
     Ok(Snapshot { repo, commit, revisions: vec![main_branch()?], files, absent })
 }
@@ -120,6 +144,7 @@ fn main_branch() -> anyhow::Result<EntryPath> {
 fn view_file(file: &FileOrder, path: EntryPath, fetched: &BTreeMap<Sha256, Fetched>) -> Option<ViewFile> {
     match fetched.get(&file.want.digest)? {
         Fetched::Stands(object) => Some(ViewFile::verified(path, object.clone())),
+        Fetched::StandsUnproven(loose) => Some(ViewFile::unverified(path, loose.clone())),
         Fetched::Came(bytes) => Some(match &bytes.place {
             Shelved::Proven(object) => ViewFile::verified(path, object.clone()),
             Shelved::Unproven(loose) => ViewFile::unverified(path, loose.clone()),
@@ -135,6 +160,6 @@ fn object<'f>(file: &FileOrder, fetched: &'f BTreeMap<Sha256, Fetched>) -> Optio
             Shelved::Proven(object) => Some(object),
             Shelved::Unproven(_) => None,
         },
-        Fetched::Failed { .. } | Fetched::Wrong { .. } => None,
+        Fetched::StandsUnproven(_) | Fetched::Failed { .. } | Fetched::Wrong { .. } => None,
     }
 }

@@ -19,6 +19,8 @@ use crate::host::Host;
 pub(crate) enum Fetched {
     /// It was on the shelf already.
     Stands(vault::Object),
+    /// What came in its place earlier still stands apart from the shelf, and the operator waives the check.
+    StandsUnproven(Loose),
     /// It came.
     Came(Bytes),
     /// It did not come.
@@ -72,7 +74,7 @@ async fn one(
     promise: Promise,
     progress: &Arc<dyn Progress>,
 ) -> Fetched {
-    let partials = Partials::new(shelf.partials());
+    let partials = Partials::of(shelf);
     let checked = match promise {
         Promise::Kept => downloader.obtain(want, &partials, progress).await.map(Checked::Verified),
         Promise::Waived => waived(downloader, want, &partials, progress).await,
@@ -143,10 +145,17 @@ async fn quarantine(shelf: &Shelf, error: ObtainError) -> Fetched {
     let ObtainError::Mismatch { refused, .. } = error else { return Fetched::Wrong { why } };
     let shelf = shelf.clone();
     let moved = spawn_blocking(move || {
-        refused.iter().try_for_each(|it| shelf.quarantine(it, SystemClock.now()).map(drop))
+        let away = |it| {
+            let record = shelf.quarantine(it, SystemClock.now())?;
+            Ok::<_, vault::DiskError>(shelf.quarantined_path(&record.promised, &record.found))
+        };
+        refused.iter().map(away).collect::<Result<Vec<_>, _>>()
     });
     match moved.await {
-        Ok(Ok(())) => Fetched::Wrong { why },
+        Ok(Ok(paths)) => {
+            let kept = paths.iter().map(|it| format!("\n  what came is kept in {}", it.display()));
+            Fetched::Wrong { why: why + &kept.collect::<String>() }
+        }
         Ok(Err(error)) => {
             Fetched::Wrong { why: format!("{why}\n  and could not be moved to quarantine: {error}") }
         }

@@ -13,7 +13,7 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Prog
 use serde_json::json;
 use vault::{Phase, Progress, Want};
 
-use super::fetch::Fetched;
+use super::fetch::{Fetched, Shelved};
 
 /// How much of a large file comes between two lines about it, where there is no terminal to draw on.
 const LINE_SHARE: u64 = 10;
@@ -89,7 +89,8 @@ impl Watcher {
     /// Takes note of how it ended.
     pub(super) fn ended(&self, fetched: &Fetched) {
         let (word, why) = match fetched {
-            Fetched::Stands(_) => ("there", None),
+            Fetched::Stands(_) | Fetched::StandsUnproven(_) => ("there", None),
+            Fetched::Came(bytes) if matches!(bytes.place, Shelved::Unproven(_)) => ("unverified", None),
             Fetched::Came(_) => ("verified", None),
             Fetched::Failed { why, .. } => ("failed", Some(why)),
             Fetched::Wrong { why } => ("quarantined", Some(why)),

@@ -171,7 +171,7 @@ impl Downloader {
             let disk = |source| FetchError::Disk { path: partials.path(&want.digest), source };
             match opened.map_err(|it| disk(std::io::Error::other(it)))? {
                 // The other one is done and took the bytes away: they may be on the shelf by now.
-                Ok(slot) if !waited.is_zero() && slot.is_empty() => {
+                Ok(slot) if slot.is_empty() && (!waited.is_zero() || partials.is_shelved(want)) => {
                     slot.discard().map_err(disk)?;
                     return Err(FetchError::TakenOver { name: want.name.clone() });
                 }
