@@ -10,7 +10,6 @@ mod stubs;
 mod urls;
 
 pub(crate) use across::Across;
-pub use files::{PathFlaw, check_path};
 
 use crate::{document::Node, flaw::Flaw};
 
