@@ -40,7 +40,7 @@ fn report(document: &Value) -> Report {
 }
 
 /// Changes one value of a good index and expects these flaws, each as `rule pointer`.
-fn check_flaws(pointer: &str, value: Value, expected: &[&str]) {
+fn check_flaws(pointer: &str, value: &Value, expected: &[&str]) {
     let mut document = good();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
     document.pointer_mut(parent).unwrap()[name] = value.clone();
@@ -97,7 +97,7 @@ fn each_rule_reports_its_own_place() {
         ("frequencyhz", json!(1), &["schema/additionalProperties /models/0/frequencyhz"]),
     ];
     for (field, value, expected) in cases {
-        check_flaws(&entry(field), value.clone(), expected);
+        check_flaws(&entry(field), value, expected);
     }
 }
 
@@ -107,7 +107,7 @@ fn a_download_url_is_safe_to_follow_and_pinned() {
         let expected =
             expected.iter().map(|it| format!("{it} /models/0/artifact/downloadUrl")).collect::<Vec<_>>();
         let expected = expected.iter().map(String::as_str).collect::<Vec<_>>();
-        check_flaws("/models/0/artifact/downloadUrl", json!(url), &expected);
+        check_flaws("/models/0/artifact/downloadUrl", &json!(url), &expected);
     };
     url("https://h.example/o/r/resolve/1110a243fdf4706b3f48f1d95db1a4f5529b4d41/ajna-insight-v2.gguf", &[]);
     url("http://127.0.0.1:99/ajna-insight-v2.gguf", &[]);
@@ -130,7 +130,7 @@ fn files_of_one_model_do_not_meet() {
     let files = |names: &[&str], expected: &[&str]| {
         let file = |it: &&str| json!({"path": it, "sha256": "ab".repeat(32), "sizeBytes": 1});
         let files = names.iter().map(file).collect::<Vec<_>>();
-        check_flaws("/models/0/artifact/files", Value::from(files), expected);
+        check_flaws("/models/0/artifact/files", &Value::from(files), expected);
     };
     files(&["a", "b/a", "b/c"], &[]);
     files(&["a", "a"], &["path-unique /models/0/artifact/files/1/path"]);
@@ -212,21 +212,21 @@ fn after_a_thousand_flaws_the_rest_is_counted_not_listed() {
 #[test]
 fn a_difference_names_what_was_added_removed_and_revised() {
     let index = |document: &Value| check(document.to_string().as_bytes(), &Contract::ours()).index.unwrap();
-    let mut changed = good();
-    changed["models"][0]["artifact"]["sizeBytes"] = json!(9);
+    let mut later = good();
+    later["models"][0]["artifact"]["sizeBytes"] = json!(9);
     let mut another = good()["models"][0].clone();
     another["id"] = json!("ajna-other-v2");
     another["artifact"]["sha256"] = json!("cd".repeat(32));
     another["artifact"]["files"] = json!([]);
-    changed["models"].as_array_mut().unwrap().push(another);
-    let changes = diff(&index(&good()), &index(&changed));
+    later["models"].as_array_mut().unwrap().push(another);
+    let changes = diff(&index(&good()), &index(&later));
     assert_eq!(changes.added[0].as_str(), "ajna-other-v2");
     let field = &changes.revised[0].fields[0];
     assert_eq!(
         (field.pointer.as_str(), field.old.clone(), field.new.clone()),
         ("/artifact/sizeBytes", Some(json!(3)), Some(json!(9)))
     );
-    assert_eq!(diff(&index(&changed), &index(&good())).removed, changes.added);
+    assert_eq!(diff(&index(&later), &index(&good())).removed, changes.added);
     assert!(diff(&index(&good()), &index(&good())).is_empty());
 }
 
@@ -264,10 +264,10 @@ fn places() -> Vec<String> {
         found.push(at.to_owned());
         match value {
             Value::Object(members) => {
-                members.iter().for_each(|(name, it)| walk(&format!("{at}/{name}"), it, found))
+                members.iter().for_each(|(name, it)| walk(&format!("{at}/{name}"), it, found));
             }
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(n, it)| walk(&format!("{at}/{n}"), it, found))
+                items.iter().enumerate().for_each(|(n, it)| walk(&format!("{at}/{n}"), it, found));
             }
             _ => {}
         }

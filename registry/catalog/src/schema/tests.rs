@@ -72,7 +72,7 @@ fn places(at: &str, value: &Value, found: &mut Vec<String>) {
             found.push(format!("{at}/unheard-of"));
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, it)| places(&format!("{at}/{n}"), it, found))
+            items.iter().enumerate().for_each(|(n, it)| places(&format!("{at}/{n}"), it, found));
         }
         _ => {}
     }
