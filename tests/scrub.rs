@@ -15,7 +15,7 @@ use crate::support::{
     hub::{FixtureHub, noise},
 };
 
-const PIECE: usize = CHUNK_BYTES as usize;
+const PIECE: usize = 16 << 20;
 
 /// A host that has deployed a model of three pieces, and the small ones beside it.
 async fn deployed() -> (FixtureHub, Host, Bytes) {

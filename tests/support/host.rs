@@ -8,7 +8,6 @@ use std::{
 };
 
 use base::Sha256;
-use bytes::Bytes;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -298,13 +297,6 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     while !is_so() {
         assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Puts the files of an entry on the hub, under the names that the entry gives them.
-pub(crate) fn put(hub: &FixtureHub, repository: &str, files: &[(&str, &Bytes)]) {
-    for (path, bytes) in files {
-        hub.put(repository, path, bytes);
     }
 }
 
