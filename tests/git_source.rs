@@ -25,6 +25,8 @@ use catalog::{
 };
 use tokio::io::AsyncWriteExt as _;
 
+use crate::support::peers;
+
 /// Long enough for a busy machine; no story waits so long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -587,13 +589,12 @@ struct SshServer {
 
 impl SshServer {
     /// Returns `None`, and says so, where there is no `sshd`.
-    #[expect(clippy::print_stderr, reason = "a skipped story says so")]
     fn start(folder: &Path) -> Option<Self> {
         let sshd = ["/usr/sbin/sshd", "/run/current-system/sw/bin/sshd"]
             .into_iter()
             .find(|it| Path::new(it).exists());
         let Some(sshd) = sshd else {
-            eprintln!("skipped: there is no sshd on this machine (Debian: openssh-server)");
+            peers::skip("an index over ssh", "there is no sshd (Debian: openssh-server)");
             return None;
         };
         let keys = folder.join("keys");
@@ -717,7 +718,7 @@ fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
         "-keyout",
     ]);
     let Ok(made) = openssl.arg(&key).arg("-out").arg(&certificate).output() else {
-        eprintln!("skipped: there is no openssl on this machine to make a certificate with");
+        peers::skip("an index over https", "there is no openssl to make a certificate with");
         return;
     };
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

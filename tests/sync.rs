@@ -473,7 +473,7 @@ async fn a_full_disk_is_named_keeps_what_came_and_goes_on_once_there_is_room() {
     };
     let may_mount = unshare("mount -t tmpfs -o size=1m tmpfs \"$0\"", &[]);
     if !may_mount.is_ok_and(|it| it.status.success()) {
-        peers::skip("a sync onto a full disk, since nothing may be mounted here");
+        peers::pass_over("a sync onto a full disk", "nothing may be mounted here");
         return;
     }
     let mut program = vec![env!("CARGO_BIN_EXE_hallmark").to_owned()];
@@ -510,7 +510,7 @@ async fn a_disk_that_fills_up_half_way_stops_the_sync_and_the_next_one_fetches_o
         .arg(host.path("state"))
         .status();
     if !probe.is_ok_and(|it| it.success()) {
-        peers::skip("a disk that fills up during a sync, since nothing may be mounted here");
+        peers::pass_over("a disk that fills up during a sync", "nothing may be mounted here");
         return;
     }
     let said = Said::from(command.output().unwrap());

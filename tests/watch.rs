@@ -17,6 +17,8 @@ use catalog::{
     watch::{ReadError, WatchOptions, read_index_file, watch},
 };
 
+use crate::support::peers;
+
 /// Long enough for a busy machine; no story waits so long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -374,12 +376,11 @@ fn a_fifo_in_the_place_of_the_file_does_not_stop_the_watch() {
 
 /// Runs one story once more inside a user namespace of its own, as a line of shell prepares it.
 /// Where the machine gives no such namespace, it says so.
-#[expect(clippy::print_stderr, reason = "a skipped story says so")]
 fn again_in_a_namespace(story: &str, unshare: &[&str], prepare: &str) {
     let test = std::env::current_exe().unwrap();
     let probe = Command::new("unshare").args(unshare).args(["sh", "-c", prepare]).output();
     if !probe.is_ok_and(|it| it.status.success()) {
-        eprintln!("skipped: this machine gives no user namespace to {story}");
+        peers::pass_over(story, "this machine gives no user namespace");
         return;
     }
     let output = Command::new("unshare")

@@ -42,6 +42,11 @@ pub enum PathError {
 impl EntryPath {
     /// Reads a relative path of plain parts.
     pub fn parse(text: &str) -> Result<Self, PathError> {
+        Self::check(text).map(|()| Self(text.into()))
+    }
+
+    /// Says whether [`EntryPath::parse`] takes a text, without keeping it.
+    pub fn check(text: &str) -> Result<(), PathError> {
         let path = || text.to_owned();
         if text.is_empty() || text.len() > PATH_BYTES_MAX {
             return Err(PathError::Length);
@@ -61,7 +66,7 @@ impl EntryPath {
                 return Err(PathError::Length);
             }
         }
-        Ok(Self(text.into()))
+        Ok(())
     }
 
     /// Returns the path as text.

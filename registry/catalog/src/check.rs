@@ -2,19 +2,21 @@
 //!
 //! One read, one parse, one validation. Entries are independent until the last step, so all cores share them.
 
-use std::{collections::HashSet, num::NonZero, sync::Arc, thread};
+use std::{collections::HashSet, num::NonZero, path::Path, sync::Arc, thread};
 
 use crate::{
     document::{Document, Kind, Node},
     entry::Entry,
     flaw::{FLAWS_MAX, Flaw, Report, Severity},
+    glance::{Source, glance},
     index::{Index, Listed},
     rules::{self, Across, Parts},
     schema::Contract,
+    watch::{ReadError, glance_index_file, read_index_file},
 };
 
 /// The most entries that are looked at. A file at its size limit has no room for so many good ones.
-const ENTRIES_MAX: usize = 500_000;
+pub(crate) const ENTRIES_MAX: usize = 500_000;
 
 /// What a text turned out to be.
 #[derive(Clone, Debug)]
@@ -27,6 +29,29 @@ pub struct Checked {
 
 /// Validates a text and keeps nothing but the report.
 pub fn validate(bytes: &[u8], contract: &Contract) -> Report {
+    match count_plain(bytes, contract) {
+        Some(models) => Report { models, ..Report::default() },
+        None => examine_text(bytes, contract),
+    }
+}
+
+/// Validates an index file and keeps nothing but the report, and the text if there is something to show in it.
+///
+/// A file with nothing wrong in it is never in memory as a whole.
+pub fn validate_file(path: &Path, contract: &Contract) -> Result<(Report, Vec<u8>), ReadError> {
+    if let Some(models) = glance_index_file(path, |file| count_plain(file, contract))? {
+        return Ok((Report { models, ..Report::default() }, Vec::new()));
+    }
+    let bytes = read_index_file(path)?;
+    Ok((examine_text(&bytes, contract), bytes))
+}
+
+/// Counts the entries of an index in which there is nothing to report.
+fn count_plain(source: &(impl Source + ?Sized), contract: &Contract) -> Option<usize> {
+    glance(source, contract, |_, _| Some(())).map(|it| it.len())
+}
+
+pub(crate) fn examine_text(bytes: &[u8], contract: &Contract) -> Report {
     match Document::parse(bytes) {
         Ok(document) => examine(&document, contract).report(bytes),
         Err(errors) => Report::new(bytes, errors.into_iter().map(Flaw::from).collect()),
@@ -35,6 +60,10 @@ pub fn validate(bytes: &[u8], contract: &Contract) -> Report {
 
 /// Validates a text and, if it holds, turns it into an index.
 pub fn check(bytes: &[u8], contract: &Contract) -> Checked {
+    if let Some(index) = plain_index(bytes, contract) {
+        let report = Report { models: index.entries().len(), ..Report::default() };
+        return Checked { index: Some(index), report };
+    }
     let document = match Document::parse(bytes) {
         Ok(document) => document,
         Err(errors) => {
@@ -57,6 +86,16 @@ pub fn check(bytes: &[u8], contract: &Contract) -> Checked {
     let report = examined.report(bytes);
     let index = report.holds(false).then(|| Index::new(Arc::from(document.text()), listed));
     Checked { index, report }
+}
+
+/// Returns the index if there is nothing to report.
+fn plain_index(bytes: &[u8], contract: &Contract) -> Option<Index> {
+    let listed = glance(bytes, contract, |node, place| {
+        let place = usize::try_from(place).ok()?;
+        Some(Listed::new(Entry::read_ours(node).ok()?, false, place..place + node.source().len()))
+    })?;
+    // Between the entries, which have been looked at, stands white space; so this costs little and does not fail.
+    Some(Index::new(Arc::from(std::str::from_utf8(bytes).ok()?), listed))
 }
 
 /// Says whether the typed structs alone take a text, without schema and rules. For tests of their agreement.

@@ -9,6 +9,7 @@ mod build;
 mod node;
 mod schema_view;
 mod serde_view;
+mod skim;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,10 @@ pub struct Document<'t> {
     text: &'t str,
     slots: Vec<Slot>,
 }
+
+/// Room for a tree.
+#[derive(Debug, Default)]
+pub(crate) struct Slots(Vec<Slot>);
 
 /// Why a text is no JSON document, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +59,19 @@ impl<'t> Document<'t> {
         Ok(Self { text, slots })
     }
 
+    /// Reads the value at the start of some bytes if it is written plainly, and says where it ends. Says nothing
+    /// else: [`Document::parse`] knows more.
+    pub(crate) fn skim(bytes: &'t [u8], slots: &mut Slots) -> Option<(Self, usize)> {
+        let end = skim::skim(bytes, &mut slots.0)?;
+        let text = std::str::from_utf8(&bytes[..end]).ok()?;
+        Some((Self { text, slots: std::mem::take(&mut slots.0) }, end))
+    }
+
+    /// Gives back what the next document can be built in.
+    pub(crate) fn into_slots(self) -> Slots {
+        Slots(self.slots)
+    }
+
     /// Returns the outermost value.
     pub fn root(&self) -> Node<'_> {
         Node::new(self, 0)
@@ -66,7 +84,7 @@ impl<'t> Document<'t> {
 }
 
 /// Where a value begins, what it is, and how far it goes: bytes for a leaf, slots for a container.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Slot {
     start: u32,
     kind_and_length: u32,

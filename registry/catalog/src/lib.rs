@@ -11,13 +11,14 @@ pub mod entry;
 pub mod flaw;
 pub mod follow;
 pub mod git;
+mod glance;
 pub mod index;
 pub mod location;
 pub mod rules;
 pub mod schema;
 pub mod watch;
 
-pub use check::{Checked, check, check_typed, validate};
+pub use check::{Checked, check, check_typed, validate, validate_file};
 pub use diff::{Changes, diff};
 pub use entry::Entry;
 pub use flaw::{Flaw, Report, Severity};

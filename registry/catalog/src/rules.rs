@@ -10,7 +10,6 @@ mod stubs;
 mod urls;
 
 pub(crate) use across::Across;
-pub use files::{PathFlaw, check_path};
 
 use crate::{document::Node, flaw::Flaw};
 
@@ -76,20 +75,22 @@ impl<'d> Artifact<'d> {
         artifact
     }
 
-    /// Returns the companions.
-    pub(crate) fn companions(&self) -> impl Iterator<Item = Artifact<'d>> + use<'d> {
-        self.files.into_iter().flat_map(Node::elements).map(Artifact::of)
+    /// Returns the main file and then its companions.
+    pub(crate) fn files(self) -> impl Iterator<Item = Artifact<'d>> + use<'d> {
+        let companions = self.files.into_iter().flat_map(Node::elements).map(Artifact::of);
+        std::iter::once(self).chain(companions)
     }
 }
 
 /// Applies every rule that needs one entry alone. Says besides whether the entry is a stub.
 pub(crate) fn check(parts: &Parts<'_>) -> (Vec<Flaw>, bool) {
     let mut flaws = Vec::new();
+    let files = parts.artifact.files().collect::<Vec<_>>();
     naming::check(parts, &mut flaws);
-    files::check(&parts.artifact, &mut flaws);
-    urls::check(&parts.artifact, &mut flaws);
+    files::check(&files, &mut flaws);
+    urls::check(&files, &mut flaws);
     let before = flaws.len();
-    stubs::check(parts, &mut flaws);
+    stubs::check(parts, &files, &mut flaws);
     let is_stub = flaws.len() > before;
     (flaws, is_stub)
 }

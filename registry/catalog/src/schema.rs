@@ -3,15 +3,19 @@
 //! A house schema may replace ours, but `id`, `version`, `artifact`, `license` and `provenance` stay as they
 //! are: what hallmark itself relies on is checked against both.
 
+mod swift;
+mod texts;
 mod wording;
 
+pub(crate) use texts::plain_in_url;
 pub(crate) use wording::{data_path, nearest};
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::OnceLock};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
+use self::swift::Shape;
 use crate::{
     document::{Document, Node, Spanned, View},
     flaw::{FLAWS_MAX, Flaw},
@@ -26,14 +30,31 @@ const FIXED: [&str; 5] = ["id", "version", "artifact", "license", "provenance"];
 /// Where the schema of one entry stands.
 const ENTRY: &str = "/definitions/model";
 
-/// A compiled schema. Made once, used for every reload.
+/// A schema, made once and used for every reload.
 #[derive(Debug)]
 pub struct Contract {
     schema: Value,
-    whole: Validator<Spanned>,
-    entry: Validator<Spanned>,
+    /// Says yes quickly, where the schema is simple enough for that.
+    shapes: Option<Shapes>,
+    /// Have the last word. An index in which nothing is wrong or strange never asks them, so they are made when
+    /// they are first needed.
+    judges: OnceLock<Judges>,
     /// What hallmark relies on, where the schema is not our own.
     fixed: Option<Box<Contract>>,
+}
+
+/// What an entry looks like, and what stands around the entries.
+#[derive(Debug)]
+struct Shapes {
+    frame: Shape,
+    entry: Shape,
+}
+
+/// The compiled schema.
+#[derive(Debug)]
+struct Judges {
+    whole: Validator<Spanned>,
+    entry: Validator<Spanned>,
 }
 
 /// Why a text is no schema that an index can be held to.
@@ -53,18 +74,13 @@ pub enum ContractError {
 }
 
 impl Contract {
-    /// Returns our own schema, compiled.
+    /// Returns our own schema.
     ///
     /// # Panics
     /// If the schema in the binary is broken, which the tests of this crate rule out.
-    #[expect(
-        clippy::expect_used,
-        clippy::missing_panics_doc,
-        reason = "the text is a constant of this crate, and a test compiles it"
-    )]
+    #[expect(clippy::expect_used, reason = "the text is a constant of this crate, and a test compiles it")]
     pub fn ours() -> Self {
-        let schema = serde_json::from_str(SCHEMA).expect("the embedded schema is JSON");
-        Self::compile(schema, None).expect("the embedded schema compiles")
+        Self::new(serde_json::from_str(SCHEMA).expect("the embedded schema is JSON"), None)
     }
 
     /// Compiles another organisation's schema, to which the fixed part of ours is added.
@@ -72,27 +88,25 @@ impl Contract {
         let schema: Value = serde_json::from_str(text).map_err(ContractError::Json)?;
         let ours: Value = serde_json::from_str(SCHEMA).map_err(ContractError::Json)?;
         if schema == ours {
-            return Self::compile(schema, None);
+            return Ok(Self::new(ours, None));
         }
-        let fixed = Self::compile(fixed_part(&ours), None)?;
-        Self::compile(schema, Some(Box::new(fixed)))
+        let judges = Judges::compile(&schema)?.into();
+        let fixed = Box::new(Self::new(fixed_part(&ours), None));
+        Ok(Self { judges, ..Self::new(schema, Some(fixed)) })
     }
 
-    fn compile(schema: Value, fixed: Option<Box<Self>>) -> Result<Self, ContractError> {
-        if schema.pointer(ENTRY).is_none() {
-            return Err(ContractError::NoEntry);
-        }
-        let broken =
-            |error: jsonschema::ValidationError<'_>| ContractError::Schema(Box::new(error.to_owned()));
-        let options = jsonschema::options_for::<Spanned>().offline().should_validate_formats(true);
-        let mut of_entry = schema.clone();
-        if let Some(root) = of_entry.as_object_mut() {
-            root.retain(|name, _| matches!(name.as_str(), "$schema" | "$id" | "definitions" | "$defs"));
-            root.insert("$ref".to_owned(), format!("#{ENTRY}").into());
-        }
-        let whole = options.build(&schema).map_err(broken)?;
-        let entry = options.build(&of_entry).map_err(broken)?;
-        Ok(Self { schema, whole, entry, fixed })
+    fn new(schema: Value, fixed: Option<Box<Self>>) -> Self {
+        let frame = Shape::of(&schema, "").map(|it| it.without_elements_of("models"));
+        let shapes = frame.zip(Shape::of(&schema, ENTRY)).map(|(frame, entry)| Shapes { frame, entry });
+        Self { schema, shapes, judges: OnceLock::new(), fixed }
+    }
+
+    #[expect(
+        clippy::expect_used,
+        reason = "made at once from another's schema; ours is a constant that a test compiles"
+    )]
+    fn judges(&self) -> &Judges {
+        self.judges.get_or_init(|| Judges::compile(&self.schema).expect("the embedded schema compiles"))
     }
 
     /// Says whether this is our own schema, whose entries the typed structs know whole.
@@ -104,14 +118,39 @@ impl Contract {
     /// such a schema may say something about all of them together.
     pub(crate) fn check_frame(&self, document: &Document<'_>) -> Vec<Flaw> {
         let root = document.root();
+        if self.is_ours() && self.shapes.as_ref().is_some_and(|it| it.frame.surely_fits(root)) {
+            return Vec::new();
+        }
         let view = if self.is_ours() { View::Frame(root) } else { View::InDocument(root) };
-        flaws(&self.whole, &self.schema, root, view)
+        flaws(&self.judges().whole, &self.schema, root, view)
     }
 
     /// Checks one entry. Cheap if nothing is wrong.
     pub(crate) fn check_entry(&self, entry: Node<'_>) -> Vec<Flaw> {
         let contract = self.fixed.as_deref().unwrap_or(self);
-        flaws(&contract.entry, &contract.schema, entry, View::InDocument(entry))
+        if contract.shapes.as_ref().is_some_and(|it| it.entry.surely_fits(entry)) {
+            return Vec::new();
+        }
+        flaws(&contract.judges().entry, &contract.schema, entry, View::InDocument(entry))
+    }
+}
+
+impl Judges {
+    fn compile(schema: &Value) -> Result<Self, ContractError> {
+        if schema.pointer(ENTRY).is_none() {
+            return Err(ContractError::NoEntry);
+        }
+        let broken =
+            |error: jsonschema::ValidationError<'_>| ContractError::Schema(Box::new(error.to_owned()));
+        let options = jsonschema::options_for::<Spanned>().offline().should_validate_formats(true);
+        let mut of_entry = schema.clone();
+        if let Some(root) = of_entry.as_object_mut() {
+            root.retain(|name, _| matches!(name.as_str(), "$schema" | "$id" | "definitions" | "$defs"));
+            root.insert("$ref".to_owned(), format!("#{ENTRY}").into());
+        }
+        let whole = options.build(schema).map_err(broken)?;
+        let entry = options.build(&of_entry).map_err(broken)?;
+        Ok(Self { whole, entry })
     }
 }
 
@@ -136,3 +175,6 @@ fn fixed_part(ours: &Value) -> Value {
     schema["definitions"]["model"] = json!({ "type": "object", "required": FIXED, "properties": kept });
     schema
 }
+
+#[cfg(test)]
+mod tests;

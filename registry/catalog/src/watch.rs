@@ -20,6 +20,7 @@ use std::{
 
 use base::Clock;
 
+pub(crate) use self::file::glance_index_file;
 pub use self::file::{INDEX_BYTES_MAX, ReadError, read_index_file};
 use self::{
     alarm::{Alarm, MakeWatcher},

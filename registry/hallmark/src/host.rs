@@ -99,10 +99,10 @@ impl Host {
         let index = snapshot.good.as_ref().map(|good| Index::clone(&good.value));
         match (&snapshot.look, index) {
             (Look::Failed(error), Some(index)) => {
-                tracing::warn!("The last good index stays in force: {error}");
+                tracing::warn!("The last good index stays in force: {}", with_causes(error.as_ref()));
                 Ok(index)
             }
-            (Look::Failed(error), None) => bail!("{error}"),
+            (Look::Failed(error), None) => bail!("{}", with_causes(error.as_ref())),
             (Look::Good(report) | Look::Bad { report, .. }, index) => in_force(index, report, &name),
         }
     }
@@ -125,6 +125,13 @@ fn in_force(index: Option<Index>, report: &Report, name: &str) -> anyhow::Result
             if report.errors == 1 { "" } else { "s" }
         )
     })
+}
+
+/// Writes out an error that others hold too, and so cannot be handed on as a cause.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |it| it.source());
+    let lines = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
+    lines.collect::<Vec<_>>().join(": ")
 }
 
 fn make_folder(path: &Path) -> anyhow::Result<()> {

@@ -28,6 +28,7 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
+    out::start_log();
     match cli::run(cli::Cli::parse()) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::DoesNotHold) => ExitCode::from(1),

@@ -4,6 +4,14 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 
+/// Sends what libraries have to say to standard error: warnings, or what `RUST_LOG` asks for.
+pub(crate) fn start_log() {
+    let quiet = tracing_subscriber::filter::LevelFilter::WARN.into();
+    let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(quiet).from_env_lossy();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    log.with_ansi(io::stderr().is_terminal()).without_time().init();
+}
+
 /// Writes to standard output. A reader who has seen enough and closed the pipe is no error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use catalog::{Contract, Report, watch::read_index_file};
+use catalog::{Contract, Report};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -56,8 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Some(path) => foreign_contract(path)?,
         None => Contract::ours(),
     };
-    let bytes = read_index_file(&arguments.index)?;
-    let report = catalog::validate(&bytes, &contract);
+    let (report, bytes) = catalog::validate_file(&arguments.index, &contract)?;
     let name = arguments.index.display().to_string();
     let holds = report.holds(arguments.strict);
     out::print(&match arguments.format {

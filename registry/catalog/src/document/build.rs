@@ -2,7 +2,7 @@
 
 use jiter::{Jiter, JiterError, JiterErrorType, Peek};
 
-use super::{DEPTH_MAX, Document, Kind, Node, Slot, SyntaxError};
+use super::{DEPTH_MAX, Document, Kind, Node, Slot, SyntaxError, skim::skim};
 
 /// An object or array that is still open, and whether its keys need a look at the end.
 struct Open {
@@ -11,14 +11,22 @@ struct Open {
 }
 
 pub(super) fn slots(text: &str) -> Result<Vec<Slot>, Vec<SyntaxError>> {
-    let mut builder = Builder {
-        text,
-        input: Jiter::new(text.as_bytes()),
-        // Pretty-printed entries have one slot for about twenty bytes; growing later is cheap.
-        slots: Vec::with_capacity(text.len() / 24 + 8),
-        open: Vec::new(),
-        repeated: Vec::new(),
-    };
+    // Pretty-printed entries have one slot for about twenty bytes; growing later is cheap.
+    let mut slots = Vec::with_capacity(text.len() / 24 + 8);
+    let end = skim(text.as_bytes(), &mut slots);
+    if end.is_some_and(|it| {
+        text.as_bytes()[it..].iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+    }) {
+        return Ok(slots);
+    }
+    slots.clear();
+    judge(text, slots)
+}
+
+/// Reads a text to the end or to what is wrong.
+pub(super) fn judge(text: &str, slots: Vec<Slot>) -> Result<Vec<Slot>, Vec<SyntaxError>> {
+    let mut builder =
+        Builder { text, input: Jiter::new(text.as_bytes()), slots, open: Vec::new(), repeated: Vec::new() };
     builder.run().map_err(|error| vec![error])?;
     let Builder { slots, repeated, .. } = builder;
     if repeated.is_empty() {
@@ -65,7 +73,7 @@ impl Builder<'_> {
             Peek::Array | Peek::Object => return self.container(peek, start),
             Peek::String => {
                 let length = self.input.known_bytes().map(<[u8]>::len).map_err(|error| self.wrong(&error))?;
-                return self.string(start + 1, length);
+                self.string(start + 1, length);
             }
             Peek::Null => {
                 self.input.known_null().map_err(|error| self.wrong(&error))?;
@@ -98,13 +106,11 @@ impl Builder<'_> {
         self.open.push(Open { slot: self.slots.len(), is_object });
         self.slots.push(Slot::new(if is_object { Kind::Object } else { Kind::Array }, start, 0));
         let first = if is_object { self.next_member(true) } else { self.input.known_array() };
-        match first.map_err(|error| self.wrong(&error))? {
-            Some(peek) => self.value(peek),
-            None => {
-                self.close();
-                Ok(())
-            }
+        if let Some(peek) = first.map_err(|error| self.wrong(&error))? {
+            return self.value(peek);
         }
+        self.close();
+        Ok(())
     }
 
     /// Takes a key and what stands before its value.
@@ -118,10 +124,9 @@ impl Builder<'_> {
         self.input.peek().map(Some)
     }
 
-    fn string(&mut self, start: usize, length: usize) -> Result<(), SyntaxError> {
+    fn string(&mut self, start: usize, length: usize) {
         let escaped = self.text.as_bytes()[start..start + length].contains(&b'\\');
         self.slots.push(Slot::new(if escaped { Kind::Escaped } else { Kind::String }, start, length));
-        Ok(())
     }
 
     fn number(&mut self, start: usize, length: usize) -> Result<(), SyntaxError> {

@@ -58,6 +58,11 @@ impl<'d> Node<'d> {
         matches!(self.kind(), Kind::String | Kind::Escaped).then(|| string(self.document.text, self.raw()))
     }
 
+    /// Returns the text of a string that has no escapes.
+    pub(crate) fn plain_str(self) -> Option<&'d str> {
+        (self.kind() == Kind::String).then(|| &self.document.text[self.leaf_span()])
+    }
+
     /// Returns a number as it is written.
     pub fn as_number(self) -> Option<&'d str> {
         (self.kind() == Kind::Number).then(|| &self.document.text[self.leaf_span()])

@@ -34,7 +34,7 @@ impl<'d> Across<'d> {
                 }
             }
         }
-        for artifact in std::iter::once(parts.artifact).chain(parts.artifact.companions()) {
+        for artifact in parts.artifact.files() {
             let Some((digest, node)) = artifact.sha256.and_then(|node| Some((node.as_str()?, node))) else {
                 continue;
             };

@@ -1,19 +1,35 @@
 //! Download URLs: safe to follow, pinned to a revision, and of the file that the entry names.
 
+use std::sync::LazyLock;
+
 use base::CommitId;
+use memchr::memmem::Finder;
 use url::{Host, Url};
 
 use super::Artifact;
-use crate::{document::Node, flaw::Flaw, schema::data_path};
+use crate::{
+    document::Node,
+    flaw::Flaw,
+    schema::{data_path, plain_in_url},
+};
 
-pub(super) fn check(artifact: &Artifact<'_>, flaws: &mut Vec<Flaw>) {
-    let revision = artifact.revision.and_then(|it| Some((it, CommitId::parse(&it.as_str()?).ok()?)));
-    file(artifact, revision, flaws);
-    artifact.companions().for_each(|companion| file(&companion, revision, flaws));
+/// The beginning of a part such as `..`.
+static DOTTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("/."));
+
+/// Checks the main file's URL and those of its companions; the revision stands beside the former.
+pub(super) fn check(files: &[Artifact<'_>], flaws: &mut Vec<Flaw>) {
+    let revision = files.first().and_then(|it| it.revision);
+    let revision = revision.and_then(|it| Some((it, CommitId::parse(&it.as_str()?).ok()?)));
+    for it in files {
+        file(it, revision, flaws);
+    }
 }
 
 fn file(file: &Artifact<'_>, revision: Option<(Node<'_>, CommitId)>, flaws: &mut Vec<Flaw>) {
     let Some((node, text)) = file.download_url.and_then(|it| Some((it, it.as_str()?))) else { return };
+    if let Some(path) = plain_https(&text) {
+        return path_flaws(node, path, file, revision, flaws);
+    }
     let Ok(url) = Url::parse(&text) else {
         // What no URI is, the schema reports; a URI without a host is for us to say.
         let message = format!("{} should be an https URL", data_path(node));
@@ -22,8 +38,39 @@ fn file(file: &Artifact<'_>, revision: Option<(Node<'_>, CommitId)>, flaws: &mut
     };
     flaws.extend(scheme(node, &url));
     flaws.extend(secrets(node, &url));
-    flaws.extend(pin(node, &url, revision));
-    flaws.extend(file.name.and_then(|name| same_file(node, &url, name)));
+    if let Some(path) = url.path().strip_prefix('/') {
+        path_flaws(node, path, file, revision, flaws);
+    }
+}
+
+fn path_flaws(
+    node: Node<'_>,
+    path: &str,
+    file: &Artifact<'_>,
+    revision: Option<(Node<'_>, CommitId)>,
+    flaws: &mut Vec<Flaw>,
+) {
+    flaws.extend(pin(node, path, revision));
+    flaws.extend(file.name.and_then(|name| same_file(node, path, name)));
+}
+
+/// Returns the path, without its first slash, of an https URL in which nothing needs a second look: a host
+/// with a name, no port, no user, no escape, no query, nothing that the parser proper would rewrite.
+fn plain_https(text: &str) -> Option<&str> {
+    let (host, path) = text.strip_prefix("https://")?.split_once('/')?;
+    let letter_or_digit = |it: &u8| it.is_ascii_lowercase() || it.is_ascii_digit();
+    let plain_label = |it: &[u8]| {
+        it.first().is_some_and(letter_or_digit)
+            && it.last().is_some_and(letter_or_digit)
+            && it.iter().all(|byte| letter_or_digit(byte) || *byte == b'-')
+            && !it.starts_with(b"xn--")
+    };
+    let mut labels = host.as_bytes().split(|it| *it == b'.');
+    // What ends in a number is an address.
+    let named = host.rsplit('.').next()?.starts_with(|it: char| it.is_ascii_lowercase());
+    // A part that begins with a dot may lead elsewhere.
+    let dotted = path.starts_with('.') || DOTTED.find(path.as_bytes()).is_some();
+    (named && labels.all(plain_label) && plain_in_url(path) && !dotted).then_some(path)
 }
 
 fn scheme(node: Node<'_>, url: &Url) -> Option<Flaw> {
@@ -51,10 +98,13 @@ fn secrets(node: Node<'_>, url: &Url) -> Option<Flaw> {
 }
 
 /// Warns where a URL names a branch, unless the entry says which commit is meant.
-fn pin(node: Node<'_>, url: &Url, pinned: Option<(Node<'_>, CommitId)>) -> Option<Flaw> {
-    let mut segments = url.path_segments()?.skip_while(|it| !matches!(*it, "resolve" | "raw"));
+fn pin(node: Node<'_>, path: &str, pinned: Option<(Node<'_>, CommitId)>) -> Option<Flaw> {
+    let mut segments = path.split('/').skip_while(|it| !matches!(*it, "resolve" | "raw"));
     segments.next()?;
     let named = segments.next()?;
+    if pinned.is_some_and(|(field, _)| field.is(named)) {
+        return None;
+    }
     let commit = CommitId::parse(named).ok();
     match (commit, pinned) {
         (None, None) => {
@@ -71,8 +121,8 @@ fn pin(node: Node<'_>, url: &Url, pinned: Option<(Node<'_>, CommitId)>) -> Optio
     }
 }
 
-fn same_file(node: Node<'_>, url: &Url, name: Node<'_>) -> Option<Flaw> {
-    let last = url.path_segments()?.next_back()?;
+fn same_file(node: Node<'_>, path: &str, name: Node<'_>) -> Option<Flaw> {
+    let last = path.rsplit('/').next()?;
     let last = percent_encoding::percent_decode_str(last).decode_utf8().ok()?;
     let named = name.as_str()?;
     let named = named.rsplit('/').next()?;
@@ -86,4 +136,52 @@ fn same_file(node: Node<'_>, url: &Url, name: Node<'_>) -> Option<Flaw> {
             "if that is meant, nothing is wrong: the bytes are checked, and stored under the entry's name",
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_what_the_parser_would_leave_as_it_is_counts_as_plain() {
+        assert_eq!(
+            plain_https("https://huggingface.co/o/r/resolve/main/a_b.gguf"),
+            Some("o/r/resolve/main/a_b.gguf")
+        );
+        for other in [
+            "https://h",
+            "https://h/../a",
+            "https://h/./a",
+            "https://h/.",
+            "https://h:443/a",
+            "https://H/a",
+            "https://h/a?b",
+            "https://1.2.3.4/a",
+            "https://0x7f.1/a",
+            "https://xn--a/a",
+            "https://a..b/a",
+            "https://u@h/a",
+            "http://h/a",
+            "https:///a",
+            "https://h/%61",
+            "https://h/a b",
+        ] {
+            assert_eq!(plain_https(other), None, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_plain_url_is_read_as_the_parser_reads_it(text in "https://[a-z0-9.-]{0,8}/[a-zA-Z0-9._~/:%@-]{0,12}") {
+            if let Some(path) = plain_https(&text) {
+                let url = Url::parse(&text);
+                prop_assert!(url.is_ok(), "{}", text);
+                let url = url.unwrap();
+                prop_assert_eq!((url.as_str(), url.path().strip_prefix('/')), (text.as_str(), Some(path)));
+                prop_assert!(matches!(url.host(), Some(Host::Domain(_))), "{}", text);
+                prop_assert!(url.username().is_empty() && url.password().is_none() && url.port().is_none());
+            }
+        }
+    }
 }

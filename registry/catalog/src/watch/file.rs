@@ -96,9 +96,28 @@ pub enum ReadError {
 ///
 /// A writer that rests half-way leaves a file at rest: that one shows only when it goes on. Hence the advice to rename.
 pub fn read_index_file(path: &Path) -> Result<Vec<u8>, ReadError> {
+    settled(path, |file, metadata| {
+        let bytes = read_bounded(file, metadata)?;
+        Ok(bytes.map(|it| (it.len() as u64, it)))
+    })
+}
+
+/// Looks at an index file, which stays as it is meanwhile, without taking it into memory.
+pub(crate) fn glance_index_file<T>(path: &Path, look: impl Fn(&File) -> T) -> Result<T, ReadError> {
+    settled(path, |file, metadata| {
+        let size_bytes = metadata.len();
+        Ok((size_bytes <= INDEX_BYTES_MAX).then(|| (size_bytes, look(file))))
+    })
+}
+
+/// Reads until the file stayed as it was. `read` says how many bytes it read, or `None` if there are too many.
+fn settled<T>(
+    path: &Path,
+    read: impl Fn(&File, &Metadata) -> io::Result<Option<(u64, T)>>,
+) -> Result<T, ReadError> {
     for _ in 0..TRIES_MAX {
-        if let Some(bytes) = read_settled(path)? {
-            return Ok(bytes);
+        if let Some(found) = read_once(path, &read)? {
+            return Ok(found);
         }
     }
     Err(ReadError::Unsettled { path: path.to_owned() })
@@ -106,7 +125,10 @@ pub fn read_index_file(path: &Path) -> Result<Vec<u8>, ReadError> {
 
 /// Returns `None` if the file changed while it was read. If another took its place meanwhile, what was read is still
 /// one whole version, and the caller's watch tells of the next.
-fn read_settled(path: &Path) -> Result<Option<Vec<u8>>, ReadError> {
+fn read_once<T>(
+    path: &Path,
+    read: impl Fn(&File, &Metadata) -> io::Result<Option<(u64, T)>>,
+) -> Result<Option<T>, ReadError> {
     let failed = |source| explain(path, source);
     // Asked by name first: to open a device can already have an effect.
     refuse_kind(path, path.metadata().map_err(failed)?.file_type())?;
@@ -118,15 +140,15 @@ fn read_settled(path: &Path) -> Result<Option<Vec<u8>>, ReadError> {
         std::thread::sleep(TICK);
         before = file.metadata().map_err(failed)?;
     }
-    let Some(bytes) = read_bounded(&file, &before).map_err(failed)? else {
+    let Some((count, found)) = read(&file, &before).map_err(failed)? else {
         // The file may have grown since: name the size that it has now.
         let size_bytes = file.metadata().map_err(failed)?.len().max(before.len());
         return Err(ReadError::TooLarge { path: path.to_owned(), size_bytes });
     };
     let after = file.metadata().map_err(failed)?;
     let written = |it: &Metadata| (it.len(), it.mtime(), it.mtime_nsec());
-    let whole = written(&before) == written(&after) && after.len() == bytes.len() as u64;
-    Ok((whole && !just_changed(&before)).then_some(bytes))
+    let whole = written(&before) == written(&after) && after.len() == count;
+    Ok((whole && !just_changed(&before)).then_some(found))
 }
 
 fn just_changed(metadata: &Metadata) -> bool {
