@@ -388,8 +388,11 @@ async fn two_syncs_at_once_fetch_each_file_once_and_both_succeed() {
     });
     host.wants(&entries.collect::<Vec<_>>());
     host.vault.push(format!("bandwidth_bytes_per_second = {}", 8 << 20));
-    let both = [host.start(&["sync"]), host.start(&["sync"])];
-    for sync in both {
+    let first = host.start(&["sync"]);
+    until("the first request", || !hub.seen().is_empty());
+    // One that comes later and goes file by file finds most of them done when it gets there.
+    host.vault.push("downloads_max = 1".to_owned());
+    for sync in [first, host.start(&["sync"])] {
         let said = Said::from(sync.wait_with_output().unwrap());
         assert_eq!(said.code, Some(0), "{said:#?}");
     }
@@ -536,4 +539,20 @@ async fn a_large_file_takes_no_more_memory_than_a_small_one() {
     });
     assert!(ended.unwrap().success());
     assert!((1..64 << 10).contains(&peak_kibibytes), "{peak_kibibytes} KiB");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_is_down_is_named_with_its_reason_and_not_once_for_every_file() {
+    let mut host = Host::at("http://127.0.0.1:9");
+    host.vault = vec!["keep_free_bytes = 0".to_owned(), "tries_max = 0".to_owned()];
+    let files = ["a.json", "b.json", "c.json", "d.json", "e.json"];
+    let model = entry("ajna-far-v1", &noise(1, LENGTH));
+    host.wants(&[files.iter().zip(2..).fold(model, |it, (name, seed)| it.with(name, &noise(seed, 500)))]);
+    let said = host.run(&["sync"]);
+    assert_eq!(said.code, Some(1));
+    said.says(&["ajna-far-v1: failed: no source gave ajna-far-v1/model.bin"])
+        .says(&["read http://127.0.0.1:9/org/ajna-far-v1/resolve/main/model.bin", "Connection refused"])
+        .says(&["and 3 files more of this model did not come"]);
+    let address = "http://127.0.0.1:9/org/ajna-far-v1/resolve/main/model.bin";
+    assert_eq!(said.out.matches(address).count(), 1, "{said:#?}");
 }

@@ -96,8 +96,10 @@ pub(crate) fn choose<'i>(config: &Config, index: &'i Index, named: &[String], al
 
 /// Says that an id is not in the index, and which one may have been meant.
 pub(crate) fn missing_text(missing: &NotFound) -> String {
-    let hint = missing.nearest.as_ref().map_or_else(String::new, |it| format!("; did you mean '{it}'?"));
-    format!("{missing}{hint}")
+    match &missing.nearest {
+        Some(nearest) => format!("{missing}; did you mean '{nearest}'?"),
+        None => format!("{missing}; correct the id, or add its entry"),
+    }
 }
 
 fn distinct(ids: &[String]) -> Vec<&String> {

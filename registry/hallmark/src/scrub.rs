@@ -69,7 +69,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         out::print(&report(one, names, mended, arguments)?)?;
     }
     if !arguments.json {
-        let verdict = if holds { "all whole" } else { "NOT all whole" };
+        let verdict = match (holds, seen.is_empty()) {
+            (true, true) => "nothing is deployed yet",
+            (true, false) => "all whole",
+            (false, _) => "NOT all whole",
+        };
         out::print(&format!("{} hashed: {verdict}\n", out::counted(seen.len() as u64, "object")))?;
     }
     Ok(if holds { Outcome::Holds } else { Outcome::DoesNotHold })

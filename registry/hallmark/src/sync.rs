@@ -34,6 +34,9 @@ use crate::{
     records::{Event, Inside, Record},
 };
 
+/// How many files of one model are named when they did not come; wrong bytes come first.
+const WHYS_MAX: usize = 3;
+
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The models to fetch; without any, those that [deploy] wants
@@ -287,7 +290,7 @@ fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
         match fetched.get(&file.want.digest) {
             Some(Fetched::Wrong { why }) => {
                 quarantined = true;
-                whys.push(why.clone());
+                whys.insert(0, why.clone());
             }
             Some(Fetched::Failed { why, is_final: last }) => {
                 is_final |= last;
@@ -298,6 +301,11 @@ fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
     }
     if whys.is_empty() {
         return deploy::model(host, order, fetched);
+    }
+    if whys.len() > WHYS_MAX {
+        // A hub that is down says the same of every file.
+        let more = whys.split_off(WHYS_MAX).len();
+        whys.push(format!("and {} more of this model did not come", out::counted(more as u64, "file")));
     }
     let why = whys.join("\n");
     let event = if quarantined {

@@ -203,7 +203,7 @@ impl Web {
                 return Err(Fault::Again { error, asked });
             }
             let pause = self.hosts.failed(host, asked);
-            (tries.tell)(pause, &error.to_string());
+            (tries.tell)(pause, &with_cause(&error));
             self.hosts.sleep(pause).await;
         }
     }
@@ -224,6 +224,15 @@ impl<'a> Tries<'a> {
         const WORTH_A_TRY: u64 = 1 << 20;
         self.failed = if gained_bytes >= WORTH_A_TRY { 1 } else { self.failed + 1 };
     }
+}
+
+/// Says what went wrong and what lies at the bottom of it, such as a refused connection.
+fn with_cause(error: &SourceError) -> String {
+    let mut deepest = std::error::Error::source(error);
+    while let Some(below) = deepest.and_then(std::error::Error::source) {
+        deepest = Some(below);
+    }
+    deepest.map_or_else(|| error.to_string(), |it| format!("{error}: {it}"))
 }
 
 /// Wraps a transport error without the address, which may be signed.

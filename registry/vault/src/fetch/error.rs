@@ -121,7 +121,13 @@ impl fmt::Display for Listed<'_> {
             return out.write_str(": it has no source");
         }
         for failure in self.0 {
-            write!(out, "\n  {}: {}", failure.source, failure.error)?;
+            let said = failure.error.to_string();
+            // Most errors name the address themselves, and once is enough.
+            if said.contains(&failure.source) {
+                write!(out, "\n  {said}")?;
+            } else {
+                write!(out, "\n  {}: {said}", failure.source)?;
+            }
             let mut cause = std::error::Error::source(&failure.error);
             while let Some(error) = cause {
                 write!(out, ": {error}")?;
