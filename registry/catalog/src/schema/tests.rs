@@ -112,6 +112,38 @@ fn any_value() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn one_character_more_less_or_other_never_makes_a_text_surely_fit_that_is_not_valid() {
+    let ours = Contract::ours();
+    let texts = [
+        ("/id", "ajna-v2"),
+        ("/version", "2.1.0-rc.1"),
+        ("/semanticTags/0", "ab"),
+        ("/dataset/commit", "abcdef1"),
+        ("/dataset/url", "https://h.example/d"),
+        ("/artifact/sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+        ("/artifact/revision", "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"),
+        ("/provenance/timestamp", "2024-12-28T23:59:59Z"),
+    ];
+    for (pointer, text) in texts {
+        for at in 0..=text.len() {
+            let (before, after) = text.split_at(at);
+            let rest = after.get(1..).unwrap_or_default();
+            for other in [
+                "", "0", "3", "6", "9", "a", "g", "Z", "-", ".", "/", ":", "+", "~", "_", " ", "%", "@", "[",
+                "ä", "\n",
+            ] {
+                for changed in [format!("{before}{other}{after}"), format!("{before}{other}{rest}")] {
+                    let mut entry = whole_entry();
+                    *entry.pointer_mut(pointer).unwrap() = json!(changed);
+                    let (surely, valid) = verdicts(&ours, &entry.to_string());
+                    assert!(valid || !surely, "{pointer} {changed:?}");
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4_000))]
 
