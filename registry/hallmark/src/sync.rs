@@ -6,12 +6,10 @@
 
 mod deploy;
 mod fetch;
+mod look;
 mod watchers;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context as _;
 use base::{Clock as _, ModelId, Sha256, SystemClock};
@@ -19,10 +17,11 @@ use catalog::Index;
 use clap::Args;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
-use vault::{DiskRoom, Downloader, Loose, Source, Want};
+use vault::{DiskRoom, Downloader, Source, Want};
 
 use self::{
     fetch::{Bytes, Fetched},
+    look::{deployed_besides, look_on_shelf},
     watchers::{Style, Watchers},
 };
 use crate::{
@@ -165,26 +164,6 @@ fn ends(
     Ok(ends)
 }
 
-/// Returns the models that were deployed before and are not asked for now: they may share a repository with one that is.
-fn deployed_besides(
-    host: &Host,
-    index: &Index,
-    orders: &[Order],
-    endpoint: &vault::HubEndpoint,
-    near: &[Source],
-) -> anyhow::Result<Vec<Order>> {
-    let asked = orders.iter().map(|it| &it.id).collect::<BTreeSet<_>>();
-    let besides = index.entries().filter(|it| !it.is_stub && !asked.contains(&it.entry.id));
-    let mut found = Vec::new();
-    for listed in besides {
-        if host.store.path(&listed.entry.id).try_exists().context("look for a deployed model")? {
-            // One that cannot be ordered any more is not shown under a repository either.
-            found.extend(Order::of(&listed.entry, endpoint, near).ok());
-        }
-    }
-    Ok(found)
-}
-
 /// Returns the places that are asked before the network at large: this machine's seeds, then other hallmarks.
 pub(crate) fn near(host: &Host) -> anyhow::Result<Vec<Source>> {
     let seeds = host.config.vault.seeds.iter().cloned().map(Source::Seeds);
@@ -210,39 +189,6 @@ fn no_model(choice: &Choice<'_>) -> (String, End) {
             (listed.entry.id.to_string(), End::Failed { why: "not looked at".to_owned() })
         }
     }
-}
-
-/// Sorts files into those that are there and those to fetch: one look at the disk for each.
-fn look_on_shelf(
-    host: &Host,
-    orders: &[Order],
-) -> anyhow::Result<(BTreeMap<Sha256, Fetched>, BTreeMap<Sha256, Want>)> {
-    let mut fetched = BTreeMap::new();
-    let mut wants = BTreeMap::new();
-    for (order, want) in orders.iter().flat_map(|order| order.files.iter().map(move |it| (order, &it.want))) {
-        let object = host.shelf.object_of_size(&want.digest, want.size_bytes).context("look on the shelf")?;
-        if let Some(object) = object {
-            fetched.insert(want.digest, Fetched::Stands(object));
-        } else if let Some(loose) = waived(host, order, &want.digest)? {
-            fetched.insert(want.digest, Fetched::StandsUnproven(loose));
-        } else {
-            wants.insert(want.digest, want.clone());
-        }
-    }
-    // One model's record may know what another one's does not.
-    wants.retain(|digest, _| !fetched.contains_key(digest));
-    Ok((fetched, wants))
-}
-
-/// Returns what an earlier sync took in place of a file, if the operator still waives the check.
-fn waived(host: &Host, order: &Order, promised: &Sha256) -> anyhow::Result<Option<Loose>> {
-    if host.config.vault.verify_checksums {
-        return Ok(None);
-    }
-    let record = host.records.read(&order.id, order.digest)?;
-    let Some(Event::Deployed { waived, .. }) = record.map(|it| it.event) else { return Ok(None) };
-    let Some(found) = waived.get(promised) else { return Ok(None) };
-    host.shelf.loose(found).context("look among the unverified files")
 }
 
 fn fetch_missing(
