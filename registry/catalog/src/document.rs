@@ -9,7 +9,6 @@ mod build;
 mod node;
 mod schema_view;
 mod serde_view;
-mod skim;
 #[cfg(test)]
 mod tests;
 
@@ -59,12 +58,14 @@ impl<'t> Document<'t> {
         Ok(Self { text, slots })
     }
 
-    /// Reads the value at the start of some bytes if it is written plainly, and says where it ends. Says nothing
-    /// else: [`Document::parse`] knows more.
-    pub(crate) fn skim(bytes: &'t [u8], slots: &mut Slots) -> Option<(Self, usize)> {
-        let end = skim::skim(bytes, &mut slots.0)?;
+    /// Reads the value at the start of some bytes, and says where it ends. `None` says nothing about the bytes:
+    /// [`Document::parse`] knows more.
+    pub(crate) fn first(bytes: &'t [u8], slots: &mut Slots) -> Option<(Self, usize)> {
+        let mut room = std::mem::take(&mut slots.0);
+        room.clear();
+        let (slots, end) = build::first(bytes, room)?;
         let text = std::str::from_utf8(&bytes[..end]).ok()?;
-        Some((Self { text, slots: std::mem::take(&mut slots.0) }, end))
+        Some((Self { text, slots }, end))
     }
 
     /// Gives back what the next document can be built in.

@@ -2,7 +2,10 @@
 
 use jiter::{Jiter, JiterError, JiterErrorType, Peek};
 
-use super::{DEPTH_MAX, Document, Kind, Node, Slot, SyntaxError, skim::skim};
+use super::{DEPTH_MAX, Document, Kind, Node, Slot, SyntaxError};
+
+/// The most keys of one object that are compared each with each; more are sorted later.
+const KEYS_COMPARED_MAX: usize = 32;
 
 /// An object or array that is still open, and whether its keys need a look at the end.
 struct Open {
@@ -10,50 +13,50 @@ struct Open {
     is_object: bool,
 }
 
+/// Reads a whole text, or says everything that is wrong with its keys, or the first other thing.
 pub(super) fn slots(text: &str) -> Result<Vec<Slot>, Vec<SyntaxError>> {
     // Pretty-printed entries have one slot for about twenty bytes; growing later is cheap.
-    let mut slots = Vec::with_capacity(text.len() / 24 + 8);
-    let end = skim(text.as_bytes(), &mut slots);
-    if end.is_some_and(|it| {
-        text.as_bytes()[it..].iter().all(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
-    }) {
-        return Ok(slots);
-    }
-    slots.clear();
-    judge(text, slots)
-}
-
-/// Reads a text to the end or to what is wrong.
-pub(super) fn judge(text: &str, slots: Vec<Slot>) -> Result<Vec<Slot>, Vec<SyntaxError>> {
-    let mut builder =
-        Builder { text, input: Jiter::new(text.as_bytes()), slots, open: Vec::new(), repeated: Vec::new() };
-    builder.run().map_err(|error| vec![error])?;
-    let Builder { slots, repeated, .. } = builder;
-    if repeated.is_empty() {
-        return Ok(slots);
-    }
+    let mut builder = Builder::new(text.as_bytes(), Vec::with_capacity(text.len() / 24 + 8));
+    let read = builder.value_and_all_in_it();
+    let end = read.and_then(|()| builder.input.finish().map_err(|error| builder.wrong(&error)));
+    end.map_err(|error| vec![error])?;
+    let Builder { slots, objects_in_doubt, .. } = builder;
     let document = Document { text, slots };
-    Err(repeated.into_iter().map(|(object, first, second)| twice(&document, object, first, second)).collect())
+    let repeated = objects_in_doubt.into_iter().flat_map(|object| repeated_keys(&document, object));
+    let errors = repeated.map(|(object, first, second)| twice(object, first, second)).collect::<Vec<_>>();
+    if errors.is_empty() { Ok(document.slots) } else { Err(errors) }
 }
 
+/// Reads the value that some bytes begin with, and says where it ends. `None` if there is none, or if its keys take a
+/// second look.
+pub(super) fn first(bytes: &[u8], slots: Vec<Slot>) -> Option<(Vec<Slot>, usize)> {
+    let mut builder = Builder::new(bytes, slots);
+    builder.value_and_all_in_it().ok()?;
+    let end = builder.input.current_index();
+    builder.objects_in_doubt.is_empty().then_some((builder.slots, end))
+}
+
+/// Reads bytes that are UTF-8, or that become so no later than where they are used as text.
 struct Builder<'t> {
-    text: &'t str,
+    bytes: &'t [u8],
     input: Jiter<'t>,
     slots: Vec<Slot>,
     open: Vec<Open>,
-    /// Object, first key and second key of each repetition, as slots.
-    repeated: Vec<(usize, usize, usize)>,
+    /// Objects in which a key may stand twice.
+    objects_in_doubt: Vec<usize>,
 }
 
-impl Builder<'_> {
-    fn run(&mut self) -> Result<(), SyntaxError> {
+impl<'t> Builder<'t> {
+    fn new(bytes: &'t [u8], slots: Vec<Slot>) -> Self {
+        Self { bytes, input: Jiter::new(bytes), slots, open: Vec::new(), objects_in_doubt: Vec::new() }
+    }
+
+    fn value_and_all_in_it(&mut self) -> Result<(), SyntaxError> {
         let mut next = self.input.peek().map_err(|error| self.wrong(&error))?;
         loop {
             self.value(next)?;
             loop {
-                let Some(open) = self.open.last() else {
-                    return self.input.finish().map_err(|error| self.wrong(&error));
-                };
+                let Some(open) = self.open.last() else { return Ok(()) };
                 let step = if open.is_object { self.next_member(false) } else { self.input.array_step() };
                 match step.map_err(|error| self.wrong(&error))? {
                     Some(peek) => {
@@ -115,7 +118,7 @@ impl Builder<'_> {
 
     /// Takes a key and what stands before its value.
     fn next_member(&mut self, first: bool) -> Result<Option<Peek>, JiterError> {
-        let base = self.text.as_ptr().addr();
+        let base = self.bytes.as_ptr().addr();
         let key = if first { self.input.next_object_bytes()? } else { self.input.next_key_bytes()? };
         let Some(key) = key else { return Ok(None) };
         let (start, length) = (key.as_ptr().addr() - base, key.len());
@@ -125,15 +128,16 @@ impl Builder<'_> {
     }
 
     fn string(&mut self, start: usize, length: usize) {
-        let escaped = self.text.as_bytes()[start..start + length].contains(&b'\\');
+        let escaped = self.bytes[start..start + length].contains(&b'\\');
         self.slots.push(Slot::new(if escaped { Kind::Escaped } else { Kind::String }, start, length));
     }
 
     fn number(&mut self, start: usize, length: usize) -> Result<(), SyntaxError> {
-        let text = &self.text[start..start + length];
+        let digits = &self.bytes[start..start + length];
         // Only an exponent or very many digits can leave the range.
-        let large = length > 300 || text.bytes().any(|it| matches!(it, b'e' | b'E'));
-        if large && !text.parse::<f64>().is_ok_and(f64::is_finite) {
+        let large = length > 300 || digits.iter().any(|it| matches!(it, b'e' | b'E'));
+        let fits = || str::from_utf8(digits).is_ok_and(|it| it.parse::<f64>().is_ok_and(f64::is_finite));
+        if large && !fits() {
             return Err(plain("this number is larger than any double".to_owned(), start, start + length));
         }
         self.slots.push(Slot::new(Kind::Number, start, length));
@@ -144,75 +148,71 @@ impl Builder<'_> {
         let Some(open) = self.open.pop() else { return };
         let slot = self.slots[open.slot];
         self.slots[open.slot] = Slot::new(slot.kind(), slot.start(), self.slots.len() - open.slot);
-        if open.is_object {
-            self.look_for_repeated_keys(open.slot);
+        if open.is_object && !self.keys_surely_differ(open.slot) {
+            self.objects_in_doubt.push(open.slot);
         }
     }
 
-    fn look_for_repeated_keys(&mut self, object: usize) {
-        let document = Borrowed { text: self.text, slots: &self.slots };
-        let mut keys = document.keys(object);
-        if keys.len() < 2 {
-            return;
+    /// Says that a few keys without escapes differ. If it does not say so, they still may.
+    fn keys_surely_differ(&self, object: usize) -> bool {
+        let end = self.slots.len();
+        let mut seen = [Slot::new(Kind::Null, 0, 0); KEYS_COMPARED_MAX];
+        let (mut count, mut at) = (0, object + 1);
+        let bytes = |key: Slot| &self.bytes[key.start()..key.start() + key.length()];
+        while at < end {
+            let key = self.slots[at];
+            let is_new = |it: &Slot| it.length() != key.length() || bytes(*it) != bytes(key);
+            if count == KEYS_COMPARED_MAX || key.kind() == Kind::Escaped || !seen[..count].iter().all(is_new)
+            {
+                return false;
+            }
+            seen[count] = key;
+            (count, at) = (count + 1, super::node::after(&self.slots, at + 1));
         }
-        // Sorted by text and then by place, equal keys stand side by side, the earlier one first.
-        keys.sort_unstable_by(|(one, at), (other, there)| one.cmp(other).then(at.cmp(there)));
-        let pairs = keys.windows(2).filter(|pair| pair[0].0 == pair[1].0).map(|pair| (pair[0].1, pair[1].1));
-        let found = pairs.map(|(first, second)| (object, first, second)).collect::<Vec<_>>();
-        self.repeated.extend(found);
+        true
     }
 
     fn wrong(&self, error: &JiterError) -> SyntaxError {
-        let at = error.index.min(self.text.len());
+        // Whoever asks for errors has made sure of this before; the others look at none.
+        let text = str::from_utf8(self.bytes).unwrap_or_default();
+        let at = error.index.min(text.len());
         let message = match &error.error_type {
             JiterErrorType::JsonError(kind) => kind.to_string(),
             JiterErrorType::WrongType { expected, actual } => format!("expected {expected}, found {actual}"),
         };
-        let help = if self.text[..at].trim_end().ends_with(',') {
+        let start = (0..=at).rev().find(|it| text.is_char_boundary(*it)).unwrap_or(0);
+        let help = if text[..start].trim_end().ends_with(',') {
             Some("a comma stands between values only, never after the last one")
-        } else if at >= self.text.trim_end().len() {
+        } else if at >= text.trim_end().len() {
             Some("the text ends too early: it was cut, or a bracket is not closed")
         } else {
             None
         };
-        let start = (0..=at).rev().find(|it| self.text.is_char_boundary(*it)).unwrap_or(0);
-        let end = self.text[start..].chars().next().map_or(start, |it| start + it.len_utf8());
+        let end = text[start..].chars().next().map_or(start, |it| start + it.len_utf8());
         SyntaxError { help, ..plain(message, start, end) }
     }
 }
 
-/// What the builder has so far, before it becomes a document.
-struct Borrowed<'b> {
-    text: &'b str,
-    slots: &'b [Slot],
-}
-
-impl<'b> Borrowed<'b> {
-    /// Returns the keys of an object with their slots; as written, unless an escape makes that ambiguous.
-    fn keys(&self, object: usize) -> Vec<(std::borrow::Cow<'b, str>, usize)> {
-        let end = object + self.slots[object].length();
-        let mut keys = Vec::new();
-        let mut key = object + 1;
-        while key < end {
-            keys.push((super::node::string(self.text, self.slots[key]), key));
-            key = super::node::after(self.slots, key + 1);
-        }
-        keys
-    }
+/// Returns an object with each key that stands in it again, after the place where it stood before.
+fn repeated_keys<'d>(document: &'d Document<'_>, object: usize) -> Vec<(Node<'d>, Node<'d>, Node<'d>)> {
+    let object = Node::new(document, object);
+    let keys = object.members().filter_map(|(key, _)| Some((key.as_str()?, key)));
+    let mut keys = keys.collect::<Vec<_>>();
+    // Sorted by text, and stably so: equal keys stand side by side, the earlier one first.
+    keys.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let pairs = keys.windows(2).filter(|pair| pair[0].0 == pair[1].0);
+    pairs.map(|pair| (object, pair[0].1, pair[1].1)).collect()
 }
 
 fn plain(message: String, start: usize, end: usize) -> SyntaxError {
     SyntaxError { message, span: start..end, related: None, help: None, pointer: String::new() }
 }
 
-fn twice(document: &Document<'_>, object: usize, first: usize, second: usize) -> SyntaxError {
-    let key = Node::new(document, second);
-    let name = key.as_str().unwrap_or_default();
-    let object = Node::new(document, object);
+fn twice(object: Node<'_>, first: Node<'_>, second: Node<'_>) -> SyntaxError {
     SyntaxError {
-        message: format!("key {name:?} stands twice in this object"),
-        span: key.span(),
-        related: Some((Node::new(document, first).span(), "it stands here first".to_owned())),
+        message: format!("key {:?} stands twice in this object", second.as_str().unwrap_or_default()),
+        span: second.span(),
+        related: Some((first.span(), "it stands here first".to_owned())),
         help: Some("programs disagree on which of the two counts: remove one"),
         pointer: object.pointer(),
     }

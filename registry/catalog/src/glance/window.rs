@@ -71,7 +71,7 @@ impl<'s, S: Source + ?Sized> Window<'s, S> {
 
     /// Reads the value that begins here, and says how long it is.
     pub(super) fn document(&self, slots: &mut Slots) -> Option<(Document<'_>, usize)> {
-        Document::skim(self.bytes(), slots)
+        Document::first(self.bytes(), slots)
     }
 
     /// Goes on, no farther than what is seen.
