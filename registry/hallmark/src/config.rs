@@ -1,6 +1,7 @@
 //! `hallmark.toml`: plain data, every default in one place, wrong keys refused with a suggestion.
 
 mod error;
+mod http;
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
@@ -13,6 +14,9 @@ use catalog::location::Location;
 use serde::Deserialize;
 
 pub(crate) use error::ConfigError;
+pub(crate) use http::HttpConfig;
+
+use crate::policy::PolicyConfig;
 
 /// Everything that can be set. Nothing here is open or alive.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -22,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) hub: HubConfig,
     pub(crate) vault: VaultConfig,
     pub(crate) deploy: DeployConfig,
+    pub(crate) policy: PolicyConfig,
+    pub(crate) http: HttpConfig,
 }
 
 /// `[catalog]`: where the index stands.
@@ -83,12 +89,14 @@ pub(crate) struct VaultConfig {
 }
 
 /// `[deploy]`: what this host wants.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DeployConfig {
     pub(crate) models: Wanted,
     /// The same, sorted by the energy centre each model is filed under.
     pub(crate) by_chakra: std::collections::BTreeMap<String, Vec<String>>,
+    /// How often the daemon looks whether all that is wanted still stands.
+    pub(crate) look_again_seconds: NonZeroU64,
 }
 
 /// Which models are wanted: a list of ids, or `"all"`.
@@ -119,6 +127,13 @@ impl<'de> Deserialize<'de> for Wanted {
                 "\"{word}\" is neither a list of model ids nor \"all\""
             ))),
         }
+    }
+}
+
+impl Default for DeployConfig {
+    fn default() -> Self {
+        let look_again_seconds = NonZeroU64::new(300).unwrap_or(NonZeroU64::MIN);
+        Self { models: Wanted::default(), by_chakra: std::collections::BTreeMap::new(), look_again_seconds }
     }
 }
 

@@ -4,12 +4,15 @@
 
 mod cli;
 mod config;
+mod delivery;
 mod gc;
 mod host;
 mod order;
 mod out;
+mod policy;
 mod records;
 mod scrub;
+mod state;
 mod status;
 mod sync;
 mod validate;

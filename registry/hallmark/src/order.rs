@@ -1,19 +1,24 @@
 //! From an entry of the catalog to files that the vault can fetch, and to the places where they will be seen.
 
+use std::sync::Arc;
+
 use base::{CommitId, ModelId, Sha256};
-use catalog::{Entry, Index, Listed, NotFound};
+use catalog::{Index, Listed, NotFound};
 use url::Url;
 use vault::{
     HubEndpoint, Source, Want,
     view::{EntryPath, RepoName},
 };
 
-use crate::config::{Config, Wanted};
+use crate::{
+    config::{Config, Wanted},
+    policy::PolicyConfig,
+};
 
 /// A model that this host wants, or why it cannot have it.
 pub(crate) enum Choice<'i> {
     /// It can be fetched.
-    Model(&'i Listed),
+    Model(&'i Arc<Listed>),
     /// It holds placeholders.
     Stub(ModelId),
     /// The index has no such entry.
@@ -22,9 +27,29 @@ pub(crate) enum Choice<'i> {
     Misfiled { id: ModelId, listed: String, filed: Option<String> },
 }
 
+/// Where files may come from on this host.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    endpoint: HubEndpoint,
+    /// What is asked before the network at large: this machine's seeds, then other hallmarks.
+    near: Vec<Source>,
+    policy: PolicyConfig,
+}
+
+impl Places {
+    /// Reads them off a config that was checked.
+    pub(crate) fn of(config: &Config) -> anyhow::Result<Self> {
+        let endpoint = config.settings().map_err(anyhow::Error::msg)?.endpoint;
+        let seeds = config.vault.seeds.iter().cloned().map(Source::Seeds);
+        let mirrors = config.mirrors().map_err(anyhow::Error::msg)?;
+        Ok(Self { endpoint, near: seeds.chain(mirrors).collect(), policy: config.policy.clone() })
+    }
+}
+
 /// All files of a model.
 #[derive(Debug)]
 pub(crate) struct Order {
+    pub(crate) listed: Arc<Listed>,
     pub(crate) id: ModelId,
     pub(crate) version: String,
     /// The digest of the main file, which stands first among the files.
@@ -37,6 +62,8 @@ pub(crate) struct Order {
 pub(crate) struct FileOrder {
     pub(crate) path: EntryPath,
     pub(crate) want: Want,
+    /// Every place that may have it; those that the policy allows are the want's.
+    pub(crate) sources: Vec<Source>,
     /// Where clients of the hub look for it, if it comes from one.
     pub(crate) on_hub: Option<OnHub>,
 }
@@ -68,7 +95,7 @@ pub(crate) enum OrderError {
 
 /// Says which models are wanted: those that were named, else those of the config.
 pub(crate) fn choose<'i>(config: &Config, index: &'i Index, named: &[String], all: bool) -> Vec<Choice<'i>> {
-    let listed = |it: &'i std::sync::Arc<Listed>| {
+    let listed = |it: &'i Arc<Listed>| {
         if it.is_stub { Choice::Stub(it.entry.id.clone()) } else { Choice::Model(it) }
     };
     let by_name = |id: &String| index.find(id).map_or_else(Choice::Missing, listed);
@@ -109,7 +136,8 @@ fn distinct(ids: &[String]) -> Vec<&String> {
 
 impl Order {
     /// Lists the files of an entry with every place that may have them: what is near first.
-    pub(crate) fn of(entry: &Entry, endpoint: &HubEndpoint, near: &[Source]) -> Result<Self, OrderError> {
+    pub(crate) fn of(listed: &Arc<Listed>, places: &Places) -> Result<Self, OrderError> {
+        let entry = &listed.entry;
         let artifact = &entry.artifact;
         let main = artifact.download_url.as_ref().map(catalog::entry::Uri::as_str);
         let mut files =
@@ -123,23 +151,30 @@ impl Order {
             let name = format!("{}/{path}", entry.id);
             let parsed = EntryPath::parse(path);
             let path = parsed.map_err(|source| OrderError::Path { name: name.clone(), source })?;
-            let mut sources = near.to_vec();
+            let mut sources = places.near.clone();
             let mut on_hub = None;
             if let Some(url) = url {
                 let url =
                     Url::parse(&url).map_err(|source| OrderError::Url { name: name.clone(), source })?;
-                let source = endpoint.source(&url, artifact.revision);
+                let source = places.endpoint.source(&url, artifact.revision);
                 on_hub = place_on_hub(&source, &url);
                 sources.push(source);
             }
             if sources.is_empty() {
                 return Err(OrderError::NoSource { name });
             }
-            let want = Want { digest, size_bytes: size.get(), name, sources };
-            Ok(FileOrder { path, want, on_hub })
+            let allowed = sources.iter().filter(|it| places.policy.allows(it)).cloned().collect();
+            let want = Want { digest, size_bytes: size.get(), name, sources: allowed };
+            Ok(FileOrder { path, want, sources, on_hub })
         });
         let files = order.collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { id: entry.id.clone(), version: entry.version.to_string(), digest: artifact.sha256, files })
+        let (id, version, digest) = (entry.id.clone(), entry.version.to_string(), artifact.sha256);
+        Ok(Self { listed: Arc::clone(listed), id, version, digest, files })
+    }
+
+    /// Returns what all files take together.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.files.iter().map(|it| it.want.size_bytes).fold(0, u64::saturating_add)
     }
 }
 

@@ -13,6 +13,8 @@ use base::{ModelId, Sha256, UnixSeconds};
 use serde::{Deserialize, Serialize};
 use vault::inspect::Inspected;
 
+use crate::policy::Objection;
+
 /// The last thing that happened to a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -44,6 +46,8 @@ pub(crate) enum Event {
     },
     /// A file came and was another one.
     Quarantined { why: String },
+    /// The policy objects.
+    Held { why: Vec<Objection> },
 }
 
 /// What a look inside an artifact found, in short.

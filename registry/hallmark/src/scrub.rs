@@ -19,7 +19,7 @@ use self::{mend::Mended, onlooker::Bars};
 use crate::{
     Outcome,
     host::{Host, Place},
-    order::{Choice, Order, choose, missing_text},
+    order::{Choice, Order, Places, choose, missing_text},
     out,
 };
 
@@ -86,12 +86,11 @@ struct Known {
 }
 
 fn known(host: &Host, index: &Index) -> anyhow::Result<BTreeMap<Sha256, Known>> {
-    let endpoint = host.config.settings().map_err(anyhow::Error::msg)?.endpoint;
-    let near = crate::sync::near(host)?;
+    let places = Places::of(&host.config)?;
     let mut known: BTreeMap<Sha256, Known> = BTreeMap::new();
     for listed in index.entries().filter(|it| !it.is_stub) {
         // An entry without any source can be hashed again, if not mended.
-        let Ok(order) = Order::of(&listed.entry, &endpoint, &near) else { continue };
+        let Ok(order) = Order::of(listed, &places) else { continue };
         for file in order.files {
             let entry = known.entry(file.want.digest);
             let it = entry.or_insert_with(|| Known { names: Vec::new(), want: file.want.clone() });

@@ -16,6 +16,7 @@ use crate::{
     order::{Choice, choose, missing_text},
     out,
     records::Event,
+    state::State,
 };
 
 #[derive(Debug, Args)]
@@ -25,20 +26,6 @@ pub(crate) struct Arguments {
     json: bool,
     #[command(flatten)]
     place: Place,
-}
-
-/// What a model is on this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum State {
-    Stub,
-    Available,
-    Queued,
-    Deployed,
-    Failed,
-    Quarantined,
-    Withdrawn,
-    Missing,
 }
 
 /// A model, as it is shown.
@@ -114,6 +101,7 @@ fn row(host: &Host, listed: &Listed, is_wanted: bool, view: Option<&ModelView>) 
         let stays = |why| Some(format!("{why}; the earlier version stays deployed"));
         match record.map(|it| it.event) {
             Some(Event::Quarantined { why }) if is_wanted => (State::Quarantined, stays(why)),
+            Some(Event::Held { why }) if is_wanted => (State::Held, stays(objections(&why))),
             Some(Event::Failed { why, .. }) if is_wanted => (State::Failed, stays(why)),
             _ => {
                 let earlier = "an earlier version of its file; sync fetches the new one".to_owned();
@@ -123,16 +111,21 @@ fn row(host: &Host, listed: &Listed, is_wanted: bool, view: Option<&ModelView>) 
     } else {
         match host.records.read(&entry.id, entry.artifact.sha256)?.map(|it| it.event) {
             Some(Event::Quarantined { why }) => (State::Quarantined, Some(why)),
+            Some(Event::Held { why }) if is_wanted => (State::Held, Some(objections(&why))),
             Some(Event::Failed { why, .. }) => (State::Failed, Some(why)),
             Some(Event::Deployed { .. }) | None if is_wanted => {
                 (State::Queued, Some("run hallmark sync".to_owned()))
             }
-            Some(Event::Deployed { .. }) | None => (State::Available, None),
+            Some(Event::Deployed { .. } | Event::Held { .. }) | None => (State::Available, None),
         }
     };
     let verified = view.map(|it| it.files.iter().all(|file| file.verified));
     let version = Some(entry.version.to_string());
     Ok(Row { id: entry.id.to_string(), version, state, size_bytes, verified, why })
+}
+
+fn objections(why: &[crate::policy::Objection]) -> String {
+    why.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Says which file of a view is off the shelf, if one is.
@@ -187,19 +180,4 @@ fn one_line(why: &str) -> String {
         lines.remove(0);
     }
     lines.join("; ")
-}
-
-impl State {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Stub => "stub",
-            Self::Available => "available",
-            Self::Queued => "queued",
-            Self::Deployed => "deployed",
-            Self::Failed => "failed",
-            Self::Quarantined => "quarantined",
-            Self::Withdrawn => "withdrawn",
-            Self::Missing => "missing",
-        }
-    }
 }

@@ -4,37 +4,36 @@
 //! - One model's failure never holds up another.
 //! - What is already there costs a look at the disk: no request, no byte read.
 
-mod deploy;
-mod fetch;
-mod look;
 mod watchers;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use anyhow::Context as _;
-use base::{Clock as _, ModelId, Sha256, SystemClock};
+use base::{Sha256, SystemClock};
 use catalog::Index;
 use clap::Args;
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
-use vault::{DiskRoom, Downloader, Source, Want};
+use vault::{DiskRoom, Downloader, Progress, Promise, Want};
 
-use self::{
-    fetch::{Bytes, Fetched},
-    look::{deployed_besides, look_on_shelf},
-    watchers::{Style, Watchers},
-};
+use self::watchers::{Style, Watchers};
 use crate::{
     Outcome,
     config::Wanted,
+    delivery::{
+        End, deploy,
+        fetch::{self, Fetched},
+        finish, gate_before, hold,
+        look::{deployed_besides, look_on_shelf},
+    },
     host::{Host, Place},
-    order::{Choice, Order, choose, missing_text},
+    order::{Choice, Order, Places, choose, missing_text},
     out,
-    records::{Event, Inside, Record},
 };
-
-/// How many files of one model are named when they did not come; wrong bytes come first.
-const WHYS_MAX: usize = 3;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -48,35 +47,6 @@ pub(crate) struct Arguments {
     json: bool,
     #[command(flatten)]
     place: Place,
-}
-
-/// How one model ended.
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
-pub(crate) enum End {
-    /// Every file is there, proven, and visible.
-    Deployed {
-        version: String,
-        size_bytes: u64,
-        /// Whether anything had to be done for it.
-        changed: bool,
-        /// Whether every file is what the index promises; false only where the operator waived that.
-        verified: bool,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        flaws: Vec<String>,
-    },
-    Failed {
-        why: String,
-    },
-    Quarantined {
-        why: String,
-    },
-    Stub {
-        why: String,
-    },
-    Missing {
-        why: String,
-    },
 }
 
 #[derive(Serialize)]
@@ -114,23 +84,24 @@ fn ends(
     choices: &[Choice<'_>],
     style: Style,
 ) -> anyhow::Result<Vec<(String, End)>> {
-    let settings = host.config.settings().map_err(anyhow::Error::msg)?;
-    let near = near(host)?;
+    let places = Places::of(&host.config)?;
     let mut ends = Vec::new();
     let mut orders = Vec::new();
     for choice in choices {
         match choice {
-            Choice::Model(listed) => match Order::of(&listed.entry, &settings.endpoint, &near) {
+            Choice::Model(listed) => match Order::of(listed, &places) {
                 Ok(order) => orders.push(order),
-                Err(error) => {
-                    let why = format!("{:#}", anyhow::Error::from(error));
-                    ends.push((listed.entry.id.to_string(), End::Failed { why }));
-                }
+                Err(error) => ends.push((listed.entry.id.to_string(), End::failed(&error.into()))),
             },
             other => ends.push(no_model(other)),
         }
     }
-    let endpoint = settings.endpoint.clone();
+    let (forbidden, mut orders) =
+        orders.into_iter().partition::<Vec<_>, _>(|it| gate_before(host, it).forbids_fetch);
+    ends.extend(forbidden.iter().map(|it| {
+        let end = hold(host, it, gate_before(host, it).objections);
+        (it.id.to_string(), end.unwrap_or_else(|error| End::failed(&error)))
+    }));
     let (mut fetched, wants) = look_on_shelf(host, &orders)?;
     let mut open = orders.iter().collect::<Vec<_>>();
     // A model is deployed as soon as its last file is there, whatever others still wait for.
@@ -142,12 +113,15 @@ fn ends(
     };
     settle(&fetched);
     if !wants.is_empty() {
-        fetch_missing(host, wants, settings, style, |digest, outcome| {
+        fetch_missing(host, wants, style, |digest, outcome| {
             fetched.insert(digest, outcome);
             settle(&fetched);
         })?;
     }
-    let others = deployed_besides(host, index, &orders, &endpoint, &near)?;
+    let held = |it: &&(String, End)| matches!(it.1, End::Held { .. });
+    let held = ends.iter().filter(held).map(|it| it.0.clone()).collect::<BTreeSet<_>>();
+    orders.retain(|it| !held.contains(it.id.as_str()));
+    let others = deployed_besides(host, index, choices, &places)?;
     for file in others.iter().flat_map(|it| &it.files) {
         let object = host.shelf.object_of_size(&file.want.digest, file.want.size_bytes);
         fetched
@@ -157,18 +131,11 @@ fn ends(
     let hidden = deploy::hub_views(host, &orders, &fetched);
     for (id, end) in &mut ends {
         if let Some(why) = hidden.get(id.as_str()) {
-            *end = End::Failed { why: format!("deployed, but {why}") };
+            *end = End::Failed { why: format!("deployed, but {why}"), is_final: false };
         }
     }
     ends.sort_by(|one, other| one.0.cmp(&other.0));
     Ok(ends)
-}
-
-/// Returns the places that are asked before the network at large: this machine's seeds, then other hallmarks.
-pub(crate) fn near(host: &Host) -> anyhow::Result<Vec<Source>> {
-    let seeds = host.config.vault.seeds.iter().cloned().map(Source::Seeds);
-    let mirrors = host.config.mirrors().map_err(anyhow::Error::msg)?;
-    Ok(seeds.chain(mirrors).collect())
 }
 
 fn no_model(choice: &Choice<'_>) -> (String, End) {
@@ -183,10 +150,10 @@ fn no_model(choice: &Choice<'_>) -> (String, End) {
             let why = format!(
                 "[deploy] by_chakra lists it under {listed}, but it is filed under {filed}: correct one"
             );
-            (id.to_string(), End::Failed { why })
+            (id.to_string(), End::Failed { why, is_final: true })
         }
         Choice::Model(listed) => {
-            (listed.entry.id.to_string(), End::Failed { why: "not looked at".to_owned() })
+            (listed.entry.id.to_string(), End::Failed { why: "not looked at".to_owned(), is_final: false })
         }
     }
 }
@@ -194,10 +161,10 @@ fn no_model(choice: &Choice<'_>) -> (String, End) {
 fn fetch_missing(
     host: &Host,
     wants: BTreeMap<Sha256, Want>,
-    settings: vault::Settings,
     style: Style,
     each: impl FnMut(Sha256, Fetched),
 ) -> anyhow::Result<()> {
+    let settings = host.config.settings().map_err(anyhow::Error::msg)?;
     let downloader =
         Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -206,7 +173,7 @@ fn fetch_missing(
         .build()
         .context("start the runtime")?;
     let watchers = Watchers::new(style, wants.len());
-    let job = fetch::all(host, &downloader, wants.into_values().collect(), &watchers, each);
+    let job = all(host, &downloader, wants.into_values().collect(), &watchers, each);
     let stopped = "stopped by a signal; what came so far is kept, and the next sync goes on there";
     runtime.block_on(async {
         // A service manager stops with SIGTERM, a person with SIGINT: what arrived is synced either way.
@@ -221,71 +188,27 @@ fn fetch_missing(
     })
 }
 
-/// Deploys a model if all its files are there. Its trouble is its own: the others go on.
-fn finish(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> End {
-    let end = decide(host, order, fetched);
-    end.unwrap_or_else(|error| End::Failed { why: format!("{error:#}") })
-}
-
-/// Deploys a model or says why not, and keeps a record of what became of it.
-fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> anyhow::Result<End> {
-    let mut whys = Vec::new();
-    let mut quarantined = false;
-    let mut is_final = false;
-    for file in &order.files {
-        match fetched.get(&file.want.digest) {
-            Some(Fetched::Wrong { why }) => {
-                quarantined = true;
-                whys.insert(0, why.clone());
-            }
-            Some(Fetched::Failed { why, is_final: last }) => {
-                is_final |= last;
-                whys.push(why.clone());
-            }
-            Some(Fetched::Stands(_) | Fetched::StandsUnproven(_) | Fetched::Came { .. }) | None => {}
-        }
+/// Fetches every want and tells of each as it ends; the downloader bounds how many at once.
+async fn all(
+    host: &Host,
+    downloader: &Downloader,
+    wants: Vec<Want>,
+    watchers: &Watchers,
+    mut each: impl FnMut(Sha256, Fetched),
+) {
+    let promise = if host.config.vault.verify_checksums { Promise::Kept } else { Promise::Waived };
+    // All on this one thread: it only moves bytes along, hashing and disk have threads of their own.
+    let jobs = wants.into_iter().map(|want| async move {
+        let watcher = watchers.file(&want);
+        let progress: Arc<dyn Progress> = watcher.clone();
+        let fetched = fetch::one(downloader, &host.shelf, &want, promise, &progress).await;
+        watcher.ended(&fetched);
+        (want.digest, fetched)
+    });
+    let mut jobs = jobs.collect::<FuturesUnordered<_>>();
+    while let Some((digest, outcome)) = jobs.next().await {
+        each(digest, outcome);
     }
-    if whys.is_empty() {
-        return deploy::model(host, order, fetched);
-    }
-    if whys.len() > WHYS_MAX {
-        // A hub that is down says the same of every file.
-        let more = whys.split_off(WHYS_MAX).len();
-        whys.push(format!("and {} more of this model did not come", out::counted(more as u64, "file")));
-    }
-    let why = whys.join("\n");
-    let event = if quarantined {
-        Event::Quarantined { why: why.clone() }
-    } else {
-        Event::Failed { why: why.clone(), is_final }
-    };
-    // The reason is worth more than its record: on a full disk there may be no room for that.
-    let why =
-        match note(host, &order.id, order.digest, event).and_then(|()| withdraw_doubtful(host, &order.id)) {
-            Ok(()) => why,
-            Err(error) => format!("{why}\n  and: {error:#}"),
-        };
-    Ok(if quarantined { End::Quarantined { why } } else { End::Failed { why } })
-}
-
-/// Takes away a view of unverified bytes that an earlier sync was allowed to make and this one is not.
-fn withdraw_doubtful(host: &Host, id: &ModelId) -> anyhow::Result<()> {
-    if !host.config.vault.verify_checksums {
-        return Ok(());
-    }
-    let view = host.store.view(id).with_context(|| format!("look at the view of {id}"))?;
-    if view.is_some_and(|it| it.files.iter().any(|file| !file.verified)) {
-        host.store.remove(id).with_context(|| format!("remove the unverified view of {id}"))?;
-    }
-    Ok(())
-}
-
-/// Writes a record unless the last one says the same.
-fn note(host: &Host, id: &ModelId, digest: Sha256, event: Event) -> anyhow::Result<()> {
-    if host.records.read(id, digest)?.is_some_and(|it| it.event == event) {
-        return Ok(());
-    }
-    host.records.write(id, &Record { digest, at: SystemClock.now(), event })
 }
 
 fn report(id: &str, end: &End, json: bool) -> anyhow::Result<String> {
@@ -302,14 +225,13 @@ fn report(id: &str, end: &End, json: bool) -> anyhow::Result<String> {
             let flaws = flaws.iter().map(|it| format!("  warning: {it}\n")).collect::<Vec<_>>().concat();
             format!("{id} {version}: deployed, {doubt} ({size}{news})\n{flaws}")
         }
-        End::Failed { why } => format!("{id}: failed: {why}\n"),
+        End::Held { why } => {
+            let why = why.iter().map(ToString::to_string).collect::<Vec<_>>();
+            format!("{id}: held: {}\n", why.join("; "))
+        }
+        End::Failed { why, .. } => format!("{id}: failed: {why}\n"),
         End::Quarantined { why } => format!("{id}: quarantined: {why}\n"),
         End::Stub { why } => format!("{id}: stub: {why}\n"),
         End::Missing { why } => format!("{id}: {why}\n"),
     })
-}
-
-/// Returns the parts of a look inside that a record keeps.
-fn inside(bytes: Option<&Bytes>) -> Option<Inside> {
-    bytes.and_then(|it| it.inspected.as_ref()).map(Inside::from)
 }

@@ -3,19 +3,15 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use base::{Clock as _, Sha256, SystemClock};
-use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use base::{Clock as _, SystemClock};
 use tokio::task::spawn_blocking;
 use vault::{
     Checked, Downloader, FetchError, Loose, ObtainError, Partials, Progress, Promise, Shelf, Want,
     inspect::{Inspected, inspect},
 };
 
-use super::watchers::Watchers;
-use crate::host::Host;
-
 /// What became of a file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Fetched {
     /// It was on the shelf already.
     Stands(vault::Object),
@@ -29,45 +25,38 @@ pub(crate) enum Fetched {
     Wrong { why: String },
 }
 
+impl Fetched {
+    /// Returns where its bytes are, proven or not.
+    pub(crate) fn path(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Stands(it) => Some(it.path()),
+            Self::StandsUnproven(it) => Some(it.path()),
+            Self::Came(bytes) => Some(match &bytes.place {
+                Shelved::Proven(it) => it.path(),
+                Shelved::Unproven(it) => it.path(),
+            }),
+            Self::Failed { .. } | Self::Wrong { .. } => None,
+        }
+    }
+}
+
 /// Bytes that came, and what a look inside found.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Bytes {
     pub(crate) place: Shelved,
     pub(crate) inspected: Option<Inspected>,
 }
 
 /// Where bytes were put.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Shelved {
     Proven(vault::Object),
     /// Apart from the shelf, served to nobody: the operator waived the check.
     Unproven(Loose),
 }
 
-/// Fetches every want and tells of each as it ends; the downloader bounds how many at once.
-pub(super) async fn all(
-    host: &Host,
-    downloader: &Downloader,
-    wants: Vec<Want>,
-    watchers: &Watchers,
-    mut each: impl FnMut(Sha256, Fetched),
-) {
-    let promise = if host.config.vault.verify_checksums { Promise::Kept } else { Promise::Waived };
-    // All on this one thread: it only moves bytes along, hashing and disk have threads of their own.
-    let jobs = wants.into_iter().map(|want| async move {
-        let watcher = watchers.file(&want);
-        let progress: Arc<dyn Progress> = watcher.clone();
-        let fetched = one(downloader, &host.shelf, &want, promise, &progress).await;
-        watcher.ended(&fetched);
-        (want.digest, fetched)
-    });
-    let mut jobs = jobs.collect::<FuturesUnordered<_>>();
-    while let Some((digest, outcome)) = jobs.next().await {
-        each(digest, outcome);
-    }
-}
-
-async fn one(
+/// Fetches one file and shelves it.
+pub(crate) async fn one(
     downloader: &Downloader,
     shelf: &Shelf,
     want: &Want,

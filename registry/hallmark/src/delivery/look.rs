@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 use base::Sha256;
 use catalog::Index;
-use vault::{Loose, Source, Want};
+use vault::{Loose, Want};
 
 use super::fetch::Fetched;
-use crate::{host::Host, order::Order, records::Event};
+use crate::{
+    host::Host,
+    order::{Choice, Order, Places},
+    records::Event,
+};
 
 /// Sorts files into those that are there and those to fetch: one look at the disk for each.
-pub(super) fn look_on_shelf(
+pub(crate) fn look_on_shelf(
     host: &Host,
     orders: &[Order],
 ) -> anyhow::Result<(BTreeMap<Sha256, Fetched>, BTreeMap<Sha256, Want>)> {
@@ -33,20 +37,23 @@ pub(super) fn look_on_shelf(
 }
 
 /// Returns the models that were deployed before and are not asked for now: they may share a repository with one that is.
-pub(super) fn deployed_besides(
+pub(crate) fn deployed_besides(
     host: &Host,
     index: &Index,
-    orders: &[Order],
-    endpoint: &vault::HubEndpoint,
-    near: &[Source],
+    asked: &[Choice<'_>],
+    places: &Places,
 ) -> anyhow::Result<Vec<Order>> {
-    let asked = orders.iter().map(|it| &it.id).collect::<BTreeSet<_>>();
+    let asked = asked.iter().filter_map(|it| match it {
+        Choice::Model(listed) => Some(&listed.entry.id),
+        _ => None,
+    });
+    let asked = asked.collect::<BTreeSet<_>>();
     let besides = index.entries().filter(|it| !it.is_stub && !asked.contains(&it.entry.id));
     let mut found = Vec::new();
     for listed in besides {
         if host.store.path(&listed.entry.id).try_exists().context("look for a deployed model")? {
             // One that cannot be ordered any more is not shown under a repository either.
-            found.extend(Order::of(&listed.entry, endpoint, near).ok());
+            found.extend(Order::of(listed, places).ok());
         }
     }
     Ok(found)

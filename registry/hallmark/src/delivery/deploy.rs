@@ -1,6 +1,6 @@
 //! Makes verified files visible: in the model store, and in the Hugging Face cache.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 use base::{CommitId, Sha256};
@@ -37,7 +37,10 @@ const OPTIONAL_FILES: [&str; 8] = [
 pub(super) fn model(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> anyhow::Result<End> {
     let files = order.files.iter().map(|it| view_file(it, it.path.clone(), fetched));
     let Some(files) = files.collect::<Option<Vec<_>>>() else {
-        return Ok(End::Failed { why: "a file was never looked for: sync again".to_owned() });
+        return Ok(End::Failed {
+            why: "a file was never looked for: sync again".to_owned(),
+            is_final: false,
+        });
     };
     let size_bytes = files.iter().map(ViewFile::size_bytes).sum();
     let verified = files.iter().all(ViewFile::is_verified);
@@ -75,7 +78,7 @@ pub(super) fn model(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetch
 
 /// Shows deployed files under the repositories they come from. Entries that share one are shown together.
 /// Returns the models that could not be shown there, and why.
-pub(super) fn hub_views(
+pub(crate) fn hub_views(
     host: &Host,
     orders: &[Order],
     fetched: &BTreeMap<Sha256, Fetched>,
@@ -120,6 +123,24 @@ fn hub_view(
     Ok(())
 }
 
+/// Takes a model out of sight: its view, and the snapshots of the cache that show its files.
+pub(super) fn hide(host: &Host, order: &Order) -> anyhow::Result<()> {
+    if !host.store.remove(&order.id).with_context(|| format!("remove the view of {}", order.id))? {
+        return Ok(());
+    }
+    let own = format!("hallmark/{}", order.id);
+    let repos = order.files.iter().filter_map(|it| it.on_hub.as_ref()).map(|it| it.repo.as_str());
+    let repos = repos.chain([own.as_str()]).collect::<BTreeSet<_>>();
+    let digests = order.files.iter().map(|it| it.want.digest).collect::<BTreeSet<_>>();
+    for shown in host.cache.snapshots().context("list the Hugging Face cache")? {
+        if repos.contains(shown.repo.as_str()) && !digests.is_disjoint(&shown.digests) {
+            let removed = host.cache.remove(&shown.repo, &shown.commit);
+            removed.with_context(|| format!("remove {} from the cache", shown.repo))?;
+        }
+    }
+    Ok(())
+}
+
 /// Every model is also shown under its own name, whatever the repository is called that it comes from.
 fn own_snapshot(repo: RepoName, files: Vec<ViewFile>) -> anyhow::Result<Snapshot> {
     let (commit, absent) = (synthetic(&files), absent(&files)?);
@@ -153,7 +174,7 @@ fn view_file(file: &FileOrder, path: EntryPath, fetched: &BTreeMap<Sha256, Fetch
     }
 }
 
-fn object<'f>(file: &FileOrder, fetched: &'f BTreeMap<Sha256, Fetched>) -> Option<&'f Object> {
+pub(super) fn object<'f>(file: &FileOrder, fetched: &'f BTreeMap<Sha256, Fetched>) -> Option<&'f Object> {
     match fetched.get(&file.want.digest)? {
         Fetched::Stands(object) => Some(object),
         Fetched::Came(bytes) => match &bytes.place {
