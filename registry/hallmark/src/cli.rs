@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{Outcome, config::Config, gc, out, scrub, status, sync, validate};
+use crate::{Outcome, config::Config, gc, out, scrub, serve, status, sync, validate};
 
 /// The model registry that a NixOS fleet can trust.
 ///
@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The daemon: fetches what this host wants, proves it, and serves it to everybody who may ask.
+    Serve(serve::Arguments),
     /// Checks an index against its schema and rules, and reports every flaw with its place.
     Validate(validate::Arguments),
     /// Fetches what is wanted, proves every byte, and deploys it.
@@ -42,9 +44,17 @@ enum Command {
     Schema,
 }
 
+impl Cli {
+    /// Says whether it runs for long, so that its log is what an operator looks at.
+    pub(crate) fn is_daemon(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+}
+
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
+        Command::Serve(arguments) => serve::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Sync(arguments) => sync::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),

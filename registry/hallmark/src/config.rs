@@ -31,7 +31,7 @@ pub(crate) struct Config {
 }
 
 /// `[catalog]`: where the index stands.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct CatalogConfig {
     /// A path, or `git+https://host/repo#branch:path`.
@@ -42,6 +42,8 @@ pub(crate) struct CatalogConfig {
     pub(crate) strict: bool,
     /// Take a branch whose history was rewritten.
     pub(crate) accept_rewritten_history: bool,
+    /// How often the daemon asks a repository for news.
+    pub(crate) fetch_seconds: NonZeroU64,
 }
 
 /// `[hub]`: whom to ask.
@@ -97,6 +99,10 @@ pub(crate) struct DeployConfig {
     pub(crate) by_chakra: std::collections::BTreeMap<String, Vec<String>>,
     /// How often the daemon looks whether all that is wanted still stands.
     pub(crate) look_again_seconds: NonZeroU64,
+    /// How long the daemon waits before it tries again what failed; each pause is twice the last.
+    pub(crate) retry_seconds_first: NonZeroU64,
+    /// The longest such pause.
+    pub(crate) retry_seconds_max: NonZeroU64,
 }
 
 /// Which models are wanted: a list of ids, or `"all"`.
@@ -132,8 +138,14 @@ impl<'de> Deserialize<'de> for Wanted {
 
 impl Default for DeployConfig {
     fn default() -> Self {
-        let look_again_seconds = NonZeroU64::new(300).unwrap_or(NonZeroU64::MIN);
-        Self { models: Wanted::default(), by_chakra: std::collections::BTreeMap::new(), look_again_seconds }
+        let seconds = |it| NonZeroU64::new(it).unwrap_or(NonZeroU64::MIN);
+        Self {
+            models: Wanted::default(),
+            by_chakra: std::collections::BTreeMap::new(),
+            look_again_seconds: seconds(300),
+            retry_seconds_first: seconds(15),
+            retry_seconds_max: seconds(3600),
+        }
     }
 }
 
@@ -144,6 +156,7 @@ impl Default for CatalogConfig {
             schema: None,
             strict: false,
             accept_rewritten_history: false,
+            fetch_seconds: NonZeroU64::new(300).unwrap_or(NonZeroU64::MIN),
         }
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     host::Host,
     order::Order,
     out,
-    policy::{Facts, Objection, Ruling},
+    policy::{Objection, Ruling},
     records::{Event, Inside, Record},
 };
 
@@ -75,7 +75,7 @@ impl End {
 
 /// Asks the policy before anything is fetched.
 pub(crate) fn gate_before(host: &Host, order: &Order) -> Ruling {
-    host.config.policy.judge(&facts(order, None))
+    host.config.policy.judge(&order.facts(None))
 }
 
 /// Deploys a model if all its files are there. Its trouble is its own: the others go on.
@@ -140,16 +140,11 @@ fn gate_after(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -
         let found = found.with_context(|| format!("look for {name} on the shelf"))?;
         formats.insert(path.to_owned(), format_of(found, path)?);
     }
-    Ok(host.config.policy.judge(&facts(order, Some(&formats))))
+    Ok(host.config.policy.judge(&order.facts(Some(&formats))))
 }
 
 fn format_of(found: &Path, name: &str) -> anyhow::Result<Format> {
     Ok(inspect(found, name).with_context(|| format!("look inside {name}"))?.format)
-}
-
-fn facts<'f>(order: &'f Order, formats: Option<&'f BTreeMap<String, Format>>) -> Facts<'f> {
-    let sources = order.files.iter().map(|it| (it.want.name.as_str(), &it.sources[..])).collect();
-    Facts { entry: &order.listed.entry, size_bytes: order.size_bytes(), sources, formats }
 }
 
 /// Keeps a model out of sight. Its bytes stay on the shelf, so that a changed policy needs no network.

@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 }
 
 /// Everything that goes.
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Doomed {
     /// Models whose view goes: nobody wants them, and all their bytes are unused for long enough.
     models: Vec<ModelId>,
@@ -48,16 +48,17 @@ struct Doomed {
     plan: Plan,
 }
 
-#[derive(Serialize)]
-struct Done<'d> {
+/// What went, or would go.
+#[derive(Debug, Serialize)]
+pub(crate) struct Done {
     dry_run: bool,
     #[serde(flatten)]
-    doomed: &'d Doomed,
+    doomed: Doomed,
     #[serde(skip_serializing_if = "Option::is_none")]
     swept: Option<Counts>,
 }
 
-#[derive(Serialize)]
+#[derive(Debug, Serialize)]
 struct Counts {
     objects: u64,
     partials: u64,
@@ -71,22 +72,35 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let host = Host::open(&arguments.place)?;
     // Without an index that holds nothing is known to be unwanted, so nothing goes.
     let index = host.index()?;
-    let doomed = doomed(&host, &index, SystemClock.now())?;
-    let swept = if arguments.dry_run { None } else { Some(remove(&host, &doomed)?) };
-    let failed = swept.as_ref().is_some_and(|it| !it.failed.is_empty());
+    let done = collect(&host, &index, &BTreeSet::new(), arguments.dry_run, SystemClock.now())?;
     if arguments.json {
-        let done = Done { dry_run: arguments.dry_run, doomed: &doomed, swept };
         out::print(&(serde_json::to_string_pretty(&done).context("write the result as JSON")? + "\n"))?;
     } else {
-        out::print(&text(&doomed, swept.as_ref()))?;
+        out::print(&text(&done.doomed, done.swept.as_ref()))?;
     }
+    let failed = done.swept.as_ref().is_some_and(|it| !it.failed.is_empty());
     Ok(if failed { Outcome::DoesNotHold } else { Outcome::Holds })
 }
 
-fn doomed(host: &Host, index: &Index, now: UnixSeconds) -> anyhow::Result<Doomed> {
+/// Removes what nothing wants, or says what it would remove. Models that were asked for beyond the config stay too.
+pub(crate) fn collect(
+    host: &Host,
+    index: &Index,
+    also: &BTreeSet<ModelId>,
+    dry_run: bool,
+    now: UnixSeconds,
+) -> anyhow::Result<Done> {
+    let doomed = doomed(host, index, also, now)?;
+    let swept = if dry_run { None } else { Some(remove(host, &doomed)?) };
+    Ok(Done { dry_run, doomed, swept })
+}
+
+fn doomed(host: &Host, index: &Index, also: &BTreeSet<ModelId>, now: UnixSeconds) -> anyhow::Result<Doomed> {
     let inventory = Inventory::take(&host.shelf).context("look through the model store")?;
     let limits = limits(&host.config, now);
     let mut keep = Keep { live: wanted(&host.config, index), pins: pinned(&host.config, index) };
+    let asked = also.iter().filter_map(|id| index.entry(id));
+    keep.live.extend(asked.flat_map(|it| digests(&it.entry)));
     let wanted = keep.live.union(&keep.pins).copied().collect::<BTreeSet<_>>();
     let unused = plan(&inventory, &keep, &limits).drops;
     let unused = unused.into_iter().map(|it| it.standing.digest).collect::<BTreeSet<_>>();
@@ -98,7 +112,7 @@ fn doomed(host: &Host, index: &Index, now: UnixSeconds) -> anyhow::Result<Doomed
     let mut models = Vec::new();
     for view in host.store.views().context("list the deployed models")? {
         let digests = view.files.iter().map(|it| it.digest).collect();
-        if outlived(&digests) && !kept_ids.contains(view.id.as_str()) {
+        if outlived(&digests) && !kept_ids.contains(view.id.as_str()) && !also.contains(&view.id) {
             models.push(view.id);
         } else {
             keep.live.extend(digests);

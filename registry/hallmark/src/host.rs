@@ -31,7 +31,7 @@ pub(crate) struct Place {
     index: Option<Location>,
     /// The folder for all that hallmark keeps
     #[arg(long, value_name = "DIR", default_value = ".hallmark")]
-    state: PathBuf,
+    pub(crate) state: PathBuf,
 }
 
 /// This host, opened.
@@ -41,7 +41,7 @@ pub(crate) struct Host {
     pub(crate) store: ModelStore,
     pub(crate) cache: HfCache,
     pub(crate) records: Records,
-    state: PathBuf,
+    pub(crate) state: PathBuf,
 }
 
 impl Host {
@@ -107,7 +107,7 @@ impl Host {
         }
     }
 
-    fn contract(&self) -> anyhow::Result<Contract> {
+    pub(crate) fn contract(&self) -> anyhow::Result<Contract> {
         let Some(path) = &self.config.catalog.schema else { return Ok(Contract::ours()) };
         crate::validate::foreign_contract(path)
     }
@@ -128,7 +128,7 @@ fn in_force(index: Option<Index>, report: &Report, name: &str) -> anyhow::Result
 }
 
 /// Writes out an error that others hold too, and so cannot be handed on as a cause.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |it| it.source());
     let lines = std::iter::once(error.to_string()).chain(causes.map(ToString::to_string));
     lines.collect::<Vec<_>>().join(": ")

@@ -5,17 +5,23 @@
 mod cli;
 mod config;
 mod delivery;
+mod engine;
 mod gc;
 mod host;
+mod http;
+mod news;
 mod order;
 mod out;
 mod policy;
 mod records;
+mod repos;
 mod scrub;
+mod serve;
 mod state;
 mod status;
 mod sync;
 mod validate;
+mod world;
 
 use std::process::ExitCode;
 
@@ -31,8 +37,9 @@ enum Outcome {
 }
 
 fn main() -> ExitCode {
-    out::start_log();
-    match cli::run(cli::Cli::parse()) {
+    let cli = cli::Cli::parse();
+    out::start_log(cli.is_daemon());
+    match cli::run(cli) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::DoesNotHold) => ExitCode::from(1),
         Err(error) => {

@@ -1,18 +1,19 @@
 //! From an entry of the catalog to files that the vault can fetch, and to the places where they will be seen.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base::{CommitId, ModelId, Sha256};
 use catalog::{Index, Listed, NotFound};
 use url::Url;
 use vault::{
     HubEndpoint, Source, Want,
+    inspect::Format,
     view::{EntryPath, RepoName},
 };
 
 use crate::{
     config::{Config, Wanted},
-    policy::PolicyConfig,
+    policy::{Facts, PolicyConfig},
 };
 
 /// A model that this host wants, or why it cannot have it.
@@ -121,6 +122,12 @@ pub(crate) fn choose<'i>(config: &Config, index: &'i Index, named: &[String], al
     choices
 }
 
+/// Says that an id is listed under an energy centre that it is not filed under.
+pub(crate) fn misfiled_text(listed: &str, filed: Option<&str>) -> String {
+    let filed = filed.unwrap_or("nothing");
+    format!("[deploy] by_chakra lists it under {listed}, but it is filed under {filed}: correct one")
+}
+
 /// Says that an id is not in the index, and which one may have been meant.
 pub(crate) fn missing_text(missing: &NotFound) -> String {
     match &missing.nearest {
@@ -170,6 +177,12 @@ impl Order {
         let files = order.collect::<Result<Vec<_>, _>>()?;
         let (id, version, digest) = (entry.id.clone(), entry.version.to_string(), artifact.sha256);
         Ok(Self { listed: Arc::clone(listed), id, version, digest, files })
+    }
+
+    /// Returns what the policy weighs; what each file is inside, once that is known.
+    pub(crate) fn facts<'f>(&'f self, formats: Option<&'f BTreeMap<String, Format>>) -> Facts<'f> {
+        let sources = self.files.iter().map(|it| (it.want.name.as_str(), &it.sources[..])).collect();
+        Facts { entry: &self.listed.entry, size_bytes: self.size_bytes(), sources, formats }
     }
 
     /// Returns what all files take together.

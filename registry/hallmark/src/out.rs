@@ -4,9 +4,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 
-/// Sends what libraries have to say to standard error: warnings, or what `RUST_LOG` asks for.
-pub(crate) fn start_log() {
-    let quiet = tracing_subscriber::filter::LevelFilter::WARN.into();
+/// Sends what there is to say to standard error: warnings, of the daemon also what it does, or what `RUST_LOG` asks for.
+pub(crate) fn start_log(is_daemon: bool) {
+    use tracing_subscriber::filter::LevelFilter;
+    let quiet = if is_daemon { LevelFilter::INFO } else { LevelFilter::WARN }.into();
     let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(quiet).from_env_lossy();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     log.with_ansi(io::stderr().is_terminal()).without_time().init();

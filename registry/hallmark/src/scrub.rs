@@ -40,43 +40,84 @@ pub(crate) struct Arguments {
     place: Place,
 }
 
-#[derive(Serialize)]
-struct Said<'s> {
+/// What is known of one object after a look at it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Said {
     event: &'static str,
-    names: &'s [String],
+    /// What people call it.
+    names: Vec<String>,
     #[serde(flatten)]
-    seen: &'s Seen,
+    seen: Seen,
     #[serde(skip_serializing_if = "Option::is_none")]
-    mended: Option<&'s Mended>,
+    mended: Option<Mended>,
+}
+
+impl Said {
+    fn holds(&self) -> bool {
+        matches!(self.seen.health, Health::Whole { .. }) || self.mended.as_ref().is_some_and(Mended::is_whole)
+    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let host = Host::open(&arguments.place)?;
     let index = host.index()?;
-    let known = known(&host, &index)?;
     let digests = digests(&host, &index, &arguments.ids)?;
-    let mut pace = Pace { bytes_per_second: host.config.vault.scrub_bytes_per_second, ..Pace::default() };
-    pace.threads = arguments.threads.unwrap_or(pace.threads);
+    let pace = pace(&host, arguments.threads);
     let bars = Bars::new(&host.shelf, &digests, arguments.json)?;
     let seen = scrub(&host.shelf, &digests, pace, SystemClock.now(), &bars);
     bars.finish();
-    let mended = if arguments.repair { mend::all(&host, &known, &seen)? } else { BTreeMap::new() };
-    let mut holds = true;
-    for one in &seen {
-        let names = known.get(&one.digest).map_or(&[][..], |it| &it.names);
-        let mended = mended.get(&one.digest);
-        holds &= matches!(one.health, Health::Whole { .. }) || mended.is_some_and(Mended::is_whole);
-        out::print(&report(one, names, mended, arguments)?)?;
-    }
+    let (mut holds, count) = (true, seen.len() as u64);
+    let mut printed = Ok(());
+    tell(&host, &index, seen, arguments.repair, |said| {
+        holds &= said.holds();
+        let line = report(&said, arguments);
+        printed = std::mem::replace(&mut printed, Ok(())).and_then(|()| out::print(&line?));
+    })?;
+    printed?;
     if !arguments.json {
-        let verdict = match (holds, seen.is_empty()) {
-            (true, true) => "nothing is deployed yet",
-            (true, false) => "all whole",
+        let verdict = match (holds, count) {
+            (true, 0) => "nothing is deployed yet",
+            (true, _) => "all whole",
             (false, _) => "NOT all whole",
         };
-        out::print(&format!("{} hashed: {verdict}\n", out::counted(seen.len() as u64, "object")))?;
+        out::print(&format!("{} hashed: {verdict}\n", out::counted(count, "object")))?;
     }
     Ok(if holds { Outcome::Holds } else { Outcome::DoesNotHold })
+}
+
+/// Hashes what is here again, mends what may be mended, and tells of each object.
+pub(crate) fn all(
+    host: &Host,
+    index: &Index,
+    ids: &[String],
+    repair: bool,
+    each: impl FnMut(Said),
+) -> anyhow::Result<()> {
+    let digests = digests(host, index, ids)?;
+    let seen = scrub(&host.shelf, &digests, pace(host, None), SystemClock.now(), &());
+    tell(host, index, seen, repair, each)
+}
+
+fn pace(host: &Host, threads: Option<std::num::NonZeroUsize>) -> Pace {
+    let pace = Pace { bytes_per_second: host.config.vault.scrub_bytes_per_second, ..Pace::default() };
+    Pace { threads: threads.unwrap_or(pace.threads), ..pace }
+}
+
+fn tell(
+    host: &Host,
+    index: &Index,
+    seen: Vec<Seen>,
+    repair: bool,
+    mut each: impl FnMut(Said),
+) -> anyhow::Result<()> {
+    let known = known(host, index)?;
+    let mut mended = if repair { mend::all(host, &known, &seen)? } else { BTreeMap::new() };
+    for seen in seen {
+        let names = known.get(&seen.digest).map_or_else(Vec::new, |it| it.names.clone());
+        let mended = mended.remove(&seen.digest);
+        each(Said { event: "object", names, seen, mended });
+    }
+    Ok(())
 }
 
 /// A file that the index knows: how people call it, and how to get it.
@@ -129,18 +170,13 @@ fn digests(host: &Host, index: &Index, ids: &[String]) -> anyhow::Result<Vec<Sha
     Ok(digests)
 }
 
-fn report(
-    seen: &Seen,
-    names: &[String],
-    mended: Option<&Mended>,
-    arguments: &Arguments,
-) -> anyhow::Result<String> {
+fn report(said: &Said, arguments: &Arguments) -> anyhow::Result<String> {
+    let Said { names, seen, mended, .. } = said;
     if arguments.json {
-        let said = Said { event: "object", names, seen, mended };
-        return Ok(serde_json::to_string(&said).context("write the result as JSON")? + "\n");
+        return Ok(serde_json::to_string(said).context("write the result as JSON")? + "\n");
     }
     let name = names.first().map_or_else(|| seen.digest.to_string(), |it| format!("{it} ({})", seen.digest));
-    let mended = mended.map_or_else(String::new, |it| format!("; {it}"));
+    let mended = mended.as_ref().map_or_else(String::new, |it| format!("; {it}"));
     Ok(match &seen.health {
         Health::Whole { .. } => String::new(),
         Health::Damaged { chunks, quarantined } => {

@@ -31,7 +31,7 @@ use crate::{
         look::{deployed_besides, look_on_shelf},
     },
     host::{Host, Place},
-    order::{Choice, Order, Places, choose, missing_text},
+    order::{Choice, Order, Places, choose, misfiled_text, missing_text},
     out,
 };
 
@@ -128,7 +128,7 @@ fn ends(
             .extend(object.context("look on the shelf")?.map(|it| (file.want.digest, Fetched::Stands(it))));
     }
     orders.extend(others);
-    let hidden = deploy::hub_views(host, &orders, &fetched);
+    let hidden = deploy::hub_views(host, &orders.iter().collect::<Vec<_>>(), &fetched, None);
     for (id, end) in &mut ends {
         if let Some(why) = hidden.get(id.as_str()) {
             *end = End::Failed { why: format!("deployed, but {why}"), is_final: false };
@@ -146,10 +146,7 @@ fn no_model(choice: &Choice<'_>) -> (String, End) {
         }
         Choice::Missing(missing) => (missing.id.clone(), End::Missing { why: missing_text(missing) }),
         Choice::Misfiled { id, listed, filed } => {
-            let filed = filed.as_deref().unwrap_or("nothing");
-            let why = format!(
-                "[deploy] by_chakra lists it under {listed}, but it is filed under {filed}: correct one"
-            );
+            let why = misfiled_text(listed, filed.as_deref());
             (id.to_string(), End::Failed { why, is_final: true })
         }
         Choice::Model(listed) => {

@@ -77,17 +77,19 @@ pub(super) fn model(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetch
 }
 
 /// Shows deployed files under the repositories they come from. Entries that share one are shown together.
-/// Returns the models that could not be shown there, and why.
+/// Returns the models that could not be shown there, and why. Just one repository, if one is named.
 pub(crate) fn hub_views(
     host: &Host,
-    orders: &[Order],
+    orders: &[&Order],
     fetched: &BTreeMap<Sha256, Fetched>,
+    only: Option<&RepoName>,
 ) -> BTreeMap<String, String> {
     let mut repos: BTreeMap<_, Vec<(&Order, &OnHub, &FileOrder)>> = BTreeMap::new();
     for (order, file) in orders.iter().flat_map(|order| order.files.iter().map(move |file| (order, file))) {
         // A model that is not whole is not shown, not even the part that came.
         let whole = order.files.iter().all(|it| object(it, fetched).is_some());
-        if let Some(place) = file.on_hub.as_ref().filter(|_| whole) {
+        let is_meant = |it: &&OnHub| whole && only.is_none_or(|only| it.repo == *only);
+        if let Some(place) = file.on_hub.as_ref().filter(is_meant) {
             repos.entry((place.repo.clone(), place.commit)).or_default().push((order, place, file));
         }
     }

@@ -1,0 +1,104 @@
+//! What has to be done, decided from what is known. Reads no disk, asks nobody, and starts nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use base::{ModelId, UnixSeconds};
+use catalog::{Index, Listed};
+use imbl::OrdMap;
+
+use crate::{
+    order::{Order, Places},
+    policy::{Objection, PolicyConfig},
+    state::State,
+    world::Model,
+};
+
+/// What to do about one model.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Nothing: it is as it should be, at work, or waits for its time.
+    Keep,
+    /// Look what is here, fetch the rest, ask the policy, deploy.
+    Begin(Arc<Order>),
+    /// The policy forbids even the fetch.
+    Hold(Arc<Order>, Vec<Objection>),
+    /// It is asked for and cannot be had until the entry or the config changes.
+    Refuse(String),
+    /// It holds placeholders.
+    Stub,
+    /// Nobody asks for it.
+    Leave,
+    /// The index has lost it.
+    Forget,
+}
+
+/// What this host asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Wants {
+    pub(crate) ids: BTreeSet<ModelId>,
+    /// What is asked for in a way that cannot be met, and why.
+    pub(crate) refused: BTreeMap<ModelId, String>,
+}
+
+/// What the decision rests on besides the models themselves.
+pub(crate) struct Grounds<'g> {
+    pub(crate) index: &'g Index,
+    pub(crate) wants: &'g Wants,
+    pub(crate) places: &'g Places,
+    pub(crate) policy: &'g PolicyConfig,
+    /// Grows with each config that comes into force.
+    pub(crate) config: u64,
+    /// Entries that say something else than when their model was looked at.
+    pub(crate) changed: &'g BTreeSet<ModelId>,
+    /// Whether to look again at what seems to be well.
+    pub(crate) look_again: bool,
+    pub(crate) now: UnixSeconds,
+}
+
+/// Decides for every model that the index lists or that is still here.
+pub(crate) fn plan(grounds: &Grounds<'_>, here: &OrdMap<ModelId, Arc<Model>>) -> Vec<(ModelId, Action)> {
+    let listed = grounds.index.entries().map(|it| {
+        let id = it.entry.id.clone();
+        let action = decide(grounds, it, here.get(&id).map(AsRef::as_ref));
+        (id, action)
+    });
+    let lost = here.keys().filter(|id| grounds.index.entry(id).is_none());
+    let lost = lost.map(|id| (id.clone(), Action::Forget));
+    listed.chain(lost).collect()
+}
+
+fn decide(grounds: &Grounds<'_>, listed: &Arc<Listed>, here: Option<&Model>) -> Action {
+    let id = &listed.entry.id;
+    if listed.is_stub {
+        return Action::Stub;
+    }
+    if let Some(why) = grounds.wants.refused.get(id) {
+        return Action::Refuse(why.clone());
+    }
+    if !grounds.wants.ids.contains(id) {
+        return Action::Leave;
+    }
+    let same = here.filter(|it| it.wanted && it.ruled_by == grounds.config && !grounds.changed.contains(id));
+    if same.is_some_and(|it| !is_due(grounds, it)) {
+        return Action::Keep;
+    }
+    let order = match Order::of(listed, grounds.places) {
+        Ok(order) => Arc::new(order),
+        Err(error) => return Action::Refuse(format!("{:#}", anyhow::Error::from(error))),
+    };
+    let ruling = grounds.policy.judge(&order.facts(None));
+    if ruling.forbids_fetch { Action::Hold(order, ruling.objections) } else { Action::Begin(order) }
+}
+
+/// Says whether a model that nothing changed about has to be looked at.
+fn is_due(grounds: &Grounds<'_>, here: &Model) -> bool {
+    match here.state {
+        State::Queued | State::Fetching => false,
+        State::Failed | State::Quarantined => here.retry_at.is_some_and(|it| it <= grounds.now),
+        State::Deployed | State::Held => grounds.look_again,
+        State::Stub | State::Available | State::Withdrawn | State::Missing => true,
+    }
+}

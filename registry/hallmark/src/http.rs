@@ -1,0 +1,77 @@
+//! The daemon's HTTP: routes, and what holds for all of them.
+//!
+//! - A handler parses, asks the [`World`](crate::world::World), and answers; it waits for no job and holds no lock.
+//! - Every error is a problem document with a remedy, on the hub's routes that protocol's own headers.
+//! - Every connection, head, body, wait and queue has a bound.
+
+mod connection;
+mod guard;
+mod health;
+mod problem;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use tokio_util::sync::CancellationToken;
+use vault::Shelf;
+
+use self::guard::Guard;
+pub(crate) use self::problem::Problem;
+use crate::{config::HttpConfig, engine::EngineHandle, serve::Doors, world::World};
+
+/// What every handler has at hand.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+struct Inner {
+    engine: EngineHandle,
+    shelf: Shelf,
+    settings: HttpConfig,
+    guard: Guard,
+}
+
+impl App {
+    pub(crate) fn new(engine: EngineHandle, shelf: Shelf, settings: HttpConfig) -> anyhow::Result<Self> {
+        let guard = Guard::new(&settings)?;
+        Ok(Self(Arc::new(Inner { engine, shelf, settings, guard })))
+    }
+
+    /// Returns what is known now.
+    pub(crate) fn world(&self) -> Arc<World> {
+        self.0.engine.world()
+    }
+
+    pub(crate) fn engine(&self) -> &EngineHandle {
+        &self.0.engine
+    }
+
+    pub(crate) fn shelf(&self) -> &Shelf {
+        &self.0.shelf
+    }
+
+    pub(crate) fn settings(&self) -> &HttpConfig {
+        &self.0.settings
+    }
+
+    fn guard(&self) -> &Guard {
+        &self.0.guard
+    }
+}
+
+/// Puts all routes together.
+fn router(app: &App) -> Router {
+    Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
+        .layer(middleware::from_fn_with_state(app.clone(), guard::check))
+        .with_state(app.clone())
+}
+
+/// Serves all doors until the stop, then lets what runs end.
+pub(crate) async fn serve(doors: Doors, app: App, stop: CancellationToken) {
+    let router = router(&app);
+    connection::serve(doors, router, app.settings(), stop).await;
+}

@@ -1,0 +1,135 @@
+//! Connections: accepted, bounded, served over HTTP/1.1 or h2c, and let go.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::{Request, body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, UnixListener},
+    sync::Semaphore,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+use super::guard::Peer;
+use crate::{config::HttpConfig, serve::Doors};
+
+/// How much of a request's head is buffered; more is refused by the protocol itself.
+const HEAD_BUFFER_BYTES: usize = 256 << 10;
+const HEADERS_MAX: usize = 100;
+/// How long to wait after the system had no socket left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+struct Host {
+    router: Router,
+    builder: Builder<TokioExecutor>,
+    seats: Arc<Semaphore>,
+    graceful: GracefulShutdown,
+}
+
+/// Serves until the stop, then lets requests that run end.
+pub(super) async fn serve(doors: Doors, router: Router, settings: &HttpConfig, stop: CancellationToken) {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(settings.header_seconds_max))
+        .max_buf_size(HEAD_BUFFER_BYTES)
+        .max_headers(HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Duration::from_secs(20))
+        .max_header_list_size(64 << 10)
+        .max_concurrent_streams(128);
+    let seats = Arc::new(Semaphore::new(settings.connections_max));
+    let host = Arc::new(Host { router, builder, seats, graceful: GracefulShutdown::new() });
+    let mut loops = doors
+        .tcp
+        .into_iter()
+        .map(|it| tokio::spawn(accept_tcp(it, Arc::clone(&host), stop.clone())))
+        .collect::<Vec<_>>();
+    loops.push(tokio::spawn(accept_unix(doors.unix, Arc::clone(&host), stop.clone())));
+    for it in loops {
+        if it.await.is_err() {
+            tracing::error!(
+                "The loop that accepts connections had panicked: restart the daemon and report this"
+            );
+        }
+    }
+    // Everybody else has let go of the host by now, except connections, which do not hold it.
+    if let Ok(host) = Arc::try_unwrap(host).map_err(drop) {
+        host.graceful.shutdown().await;
+    }
+}
+
+async fn accept_tcp(listener: TcpListener, host: Arc<Host>, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                // Small answers must not wait for each other.
+                drop(stream.set_nodelay(true));
+                host.take(stream, Peer::Client(plain(address.ip())));
+            }
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+async fn accept_unix(listener: UnixListener, host: Arc<Host>, stop: CancellationToken) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => host.take(stream, Peer::Operator),
+            Err(error) => pause(&error).await,
+        }
+    }
+}
+
+async fn pause(error: &std::io::Error) {
+    tracing::warn!("A connection could not be accepted: {error}");
+    sleep(ACCEPT_PAUSE).await;
+}
+
+impl Host {
+    /// Serves one connection on a task of its own.
+    fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Peer) {
+        let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
+            tracing::debug!("A connection was let go: [http] connections_max is reached");
+            return;
+        };
+        let router = self.router.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.clone().oneshot(request.map(Body::new))
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = self.graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!("A connection ended early: {error}");
+            }
+            drop(seat);
+        });
+    }
+}
+
+/// Takes an address for what it is, even if it came in over a socket for both kinds.
+fn plain(ip: IpAddr) -> IpAddr {
+    ip.to_canonical()
+}

@@ -1,0 +1,171 @@
+//! `hallmark serve`: the daemon.
+//!
+//! - It is ready as soon as it serves; downloads come after that.
+//! - SIGHUP reads the config again. SIGTERM lets what runs end within a grace period, parks the rest, and exits 0.
+//! - One daemon for one state folder: a second one says who holds it.
+
+mod door;
+mod lock;
+mod service;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use base::{Clock as _, SystemClock};
+use clap::Args;
+use tokio::{
+    runtime::{Handle, Runtime},
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::{
+    door::Doors,
+    lock::{StateLock, socket_path},
+};
+use crate::{
+    Outcome,
+    config::HttpConfig,
+    engine::{Ask, Engine, EngineHandle},
+    host::{Host, Place},
+    http::{self, App},
+    news::News,
+    out,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Address and port, in place of the config's; port 0 picks a free one and prints it
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+impl Arguments {
+    /// Serves one place on a port that the system picks.
+    pub(crate) fn on_free_port(place: Place) -> Self {
+        Self { listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))), place }
+    }
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let daemon = Daemon::start(arguments)?;
+    out::print(&format!("hallmark serves on {}\n", daemon.url()))?;
+    daemon.until_stopped()?;
+    Ok(Outcome::Holds)
+}
+
+/// A daemon that serves. Dropping it without [`Daemon::until_stopped`] ends it at once.
+pub(crate) struct Daemon {
+    runtime: Runtime,
+    engine: EngineHandle,
+    engine_thread: std::thread::JoinHandle<()>,
+    address: SocketAddr,
+    grace: Duration,
+    stop: CancellationToken,
+    // Held until everything else has ended.
+    _lock: StateLock,
+}
+
+impl Daemon {
+    /// Takes the state folder, opens the doors and starts to work.
+    pub(crate) fn start(arguments: &Arguments) -> anyhow::Result<Self> {
+        let host = Host::open(&arguments.place)?;
+        let lock = StateLock::take(&host.state)?;
+        let mut settings: HttpConfig = host.config.http.clone();
+        settings.listen = arguments.listen.unwrap_or(settings.listen);
+        let grace = Duration::from_secs(settings.stop_seconds_max);
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+        let _inside = runtime.enter();
+        let doors = door::open(settings.listen, &socket_path(&host.state))?;
+        let address = doors.address;
+        let stop = CancellationToken::new();
+        let news = Arc::new(News::new(SystemClock.now().0, settings.events_kept));
+        let shelf = host.shelf.clone();
+        let (engine, engine_thread) =
+            start_engine(arguments.place.clone(), host, news, runtime.handle().clone(), stop.clone())?;
+        let app = App::new(engine.clone(), shelf, settings)?;
+        runtime.spawn(http::serve(doors, app, stop.clone()));
+        runtime.spawn(service::tell(engine.clone(), stop.clone()));
+        Ok(Self { runtime, engine, engine_thread, address, grace, stop, _lock: lock })
+    }
+
+    /// Returns where it can be reached on this machine.
+    pub(crate) fn url(&self) -> String {
+        let mut address = self.address;
+        if address.ip().is_unspecified() {
+            let loopback =
+                if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
+            address.set_ip(loopback);
+        }
+        format!("http://{address}")
+    }
+
+    pub(crate) fn engine(&self) -> &EngineHandle {
+        &self.engine
+    }
+
+    /// Serves until a signal says to stop, then ends within the grace period.
+    pub(crate) fn until_stopped(self) -> anyhow::Result<()> {
+        self.runtime.block_on(signals(&self.engine))?;
+        service::stopping();
+        tracing::info!("Stopping: what runs may take {} more seconds", self.grace.as_secs());
+        self.stop.cancel();
+        // Jobs at the disk and requests end by themselves; what does not is parked, and the next start goes on there.
+        self.runtime.shutdown_timeout(self.grace);
+        if self.engine_thread.join().is_err() {
+            anyhow::bail!("the engine had panicked: report this");
+        }
+        Ok(())
+    }
+}
+
+/// Waits for the signal to stop; the one to reload is passed on.
+async fn signals(engine: &EngineHandle) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    let mut reload = signal(SignalKind::hangup()).context("listen for SIGHUP")?;
+    loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = reload.recv() => {
+                service::reloading();
+                let (answer, done) = oneshot::channel();
+                engine.ask(Ask::Reload { answer }).await?;
+                // The engine has said what came of it.
+                drop(done.await);
+                service::ready_again();
+            }
+        }
+    }
+}
+
+/// Starts the engine on a thread of its own: it owns all decisions, and nothing of it crosses threads.
+fn start_engine(
+    place: Place,
+    host: Host,
+    news: Arc<News>,
+    runtime: Handle,
+    stop: CancellationToken,
+) -> anyhow::Result<(EngineHandle, std::thread::JoinHandle<()>)> {
+    let (sender, started) = std::sync::mpsc::sync_channel(1);
+    let work = move || {
+        let _inside = runtime.enter();
+        match Engine::new(place, host, news) {
+            Ok((engine, handle)) => {
+                drop(sender.send(Ok(handle)));
+                runtime.block_on(engine.run(stop));
+            }
+            Err(error) => drop(sender.send(Err(error))),
+        }
+    };
+    let thread =
+        std::thread::Builder::new().name("engine".to_owned()).spawn(work).context("start the engine")?;
+    let engine = started.recv().context("start the engine")??;
+    Ok((engine, thread))
+}
