@@ -116,13 +116,17 @@ struct Examined<'d> {
     flaws: Vec<Flaw>,
     entries: Vec<(Node<'d>, bool)>,
     unexamined: usize,
+    /// How many warnings more there are than a report lists.
+    unlisted: usize,
 }
 
 impl Examined<'_> {
     fn report(self, bytes: &[u8]) -> Report {
         let stubs = self.entries.iter().filter(|it| it.1).count();
         let models = self.entries.len() + self.unexamined;
-        Report { models, stubs, unexamined: self.unexamined, ..Report::new(bytes, self.flaws) }
+        let report = Report::new(bytes, self.flaws);
+        let warnings = report.warnings + self.unlisted;
+        Report { warnings, models, stubs, unexamined: self.unexamined, ..report }
     }
 }
 
@@ -139,9 +143,11 @@ fn examine<'d>(document: &'d Document<'_>, contract: &Contract) -> Examined<'d> 
     }
     let mut entries = Vec::with_capacity(nodes.len());
     let mut across = Across::with_capacity(nodes.len());
+    let mut unlisted = 0;
     for (parts, found, is_stub) in on_all_cores(&nodes, |chunk| examine_chunk(chunk, contract)) {
         let from = flaws.len();
-        flaws.extend(found);
+        unlisted += found.unlisted;
+        flaws.extend(found.flaws);
         across.check(&parts, &mut flaws);
         if flaws.len() > from {
             let id = parts.id.and_then(Node::as_str);
@@ -154,21 +160,34 @@ fn examine<'d>(document: &'d Document<'_>, contract: &Contract) -> Examined<'d> 
         let mut seen = HashSet::new();
         flaws.retain(|it| seen.insert((it.pointer.clone(), it.message.clone())));
     }
-    Examined { flaws, unexamined: nodes.len() - entries.len(), entries }
+    Examined { flaws, unexamined: nodes.len() - entries.len(), entries, unlisted }
 }
 
-/// Examines entries until so much is wrong that nobody would read more.
-fn examine_chunk<'d>(chunk: &[Node<'d>], contract: &Contract) -> Vec<(Parts<'d>, Vec<Flaw>, bool)> {
+/// What is wrong with one entry.
+struct Found {
+    flaws: Vec<Flaw>,
+    unlisted: usize,
+}
+
+/// Examines entries until so many errors are found that nobody would read more. Warnings never end it, since an index
+/// with warnings holds; those that no report has room for are counted.
+fn examine_chunk<'d>(chunk: &[Node<'d>], contract: &Contract) -> Vec<(Parts<'d>, Found, bool)> {
     let mut examined = Vec::with_capacity(chunk.len());
-    let mut count = 0;
+    let (mut errors, mut warnings) = (0, 0);
     for entry in chunk {
         let mut flaws = contract.check_entry(*entry);
         let parts = Parts::of(*entry);
         let (found, is_stub) = rules::check(&parts);
         flaws.extend(found);
-        count += flaws.len();
-        examined.push((parts, flaws, is_stub));
-        if count > FLAWS_MAX {
+        let count = flaws.len();
+        flaws.retain(|it| {
+            let is_error = it.severity == Severity::Error;
+            (errors, warnings) = (errors + usize::from(is_error), warnings + usize::from(!is_error));
+            is_error || warnings <= FLAWS_MAX
+        });
+        let unlisted = count - flaws.len();
+        examined.push((parts, Found { flaws, unlisted }, is_stub));
+        if errors > FLAWS_MAX {
             break;
         }
     }

@@ -210,6 +210,26 @@ fn after_a_thousand_flaws_the_rest_is_counted_not_listed() {
 }
 
 #[test]
+fn thousands_of_warnings_leave_no_entry_out_and_hide_no_error() {
+    let entry = |number: usize| {
+        let mut entry = good()["models"][0].clone();
+        entry["id"] = json!(format!("model-{number}"));
+        entry
+    };
+    let mut document = json!({ "models": (0..6_000).map(entry).collect::<Vec<_>>() });
+    let checked = check(document.to_string().as_bytes(), &Contract::ours());
+    assert_eq!(checked.index.unwrap().entries().len(), 6_000);
+    let Report { models, warnings, unexamined, .. } = checked.report;
+    assert_eq!((models, warnings, unexamined), (6_000, 6_000, 0));
+    let listed = checked.report.flaws.iter().map(|it| it.pointer.clone()).collect::<Vec<_>>();
+    assert_eq!(listed, (0..1_000).map(|it| format!("/models/{it}/id")).collect::<Vec<_>>());
+
+    document["models"][5_999]["license"] = json!("none");
+    let report = report(&document);
+    assert_eq!((report.errors, report.flaws.last().unwrap().rule.as_ref()), (1, "license"));
+}
+
+#[test]
 fn a_difference_names_what_was_added_removed_and_revised() {
     let index = |document: &Value| check(document.to_string().as_bytes(), &Contract::ours()).index.unwrap();
     let mut newer = good();
