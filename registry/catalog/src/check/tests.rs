@@ -58,7 +58,10 @@ fn a_good_index_has_no_flaw_and_its_entry_can_be_found() {
     let index = checked.index.unwrap();
     let listed = index.find("ajna-insight-v2").unwrap();
     assert_eq!(listed.entry.artifact.files.len(), 1);
-    assert_eq!(serde_json::from_str::<Value>(index.source(listed)).unwrap(), good()["models"][0]);
+    assert_eq!(
+        serde_json::from_str::<Value>(index.source(&listed.entry.id).unwrap()).unwrap(),
+        good()["models"][0]
+    );
     let missing = index.find("ajna-insight-v3").unwrap_err();
     assert_eq!(missing.to_string(), "Model 'ajna-insight-v3' not found in index");
     assert_eq!(missing.nearest.unwrap().as_str(), "ajna-insight-v2");
