@@ -7,7 +7,7 @@
 }:
 let
   cfg = config.services.models;
-  hardening = import ./hardening.nix { inherit lib; };
+  hardening = import ./hardening.nix;
   address =
     if lib.hasInfix ":" cfg.listenAddress then "[${cfg.listenAddress}]" else cfg.listenAddress;
   isAny = lib.elem cfg.listenAddress [

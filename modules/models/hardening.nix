@@ -1,5 +1,4 @@
 # What the units may do. Everything is closed; what is open says why.
-{ lib }:
 rec {
   # For a program that needs no network, no devices and no privileges.
   closed = {

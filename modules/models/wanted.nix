@@ -9,7 +9,7 @@ let
   inherit (lib) literalExpression mkOption types;
   cfg = config.services.models;
   inherit (import ../lib/index.nix { inherit lib; }) readIndex;
-  hardening = import ./hardening.nix { inherit lib; };
+  hardening = import ./hardening.nix;
 
   known = readIndex cfg.indexText;
   isReal = _: model: model.stubReasons == [ ];

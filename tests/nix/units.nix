@@ -39,5 +39,11 @@ in
 write "service" (it: section "Service" it.serviceConfig) systemd.services
 // write "socket" (it: section "Socket" ({ ListenStream = it.listenStreams; } // it.socketConfig)) systemd.sockets
 // write "path" (it: section "Path" it.pathConfig) systemd.paths
-// write "timer" (it: section "Timer" it.timerConfig) systemd.timers
+// write "timer" (it: section "Timer" it.timerConfig) (
+  # A service's startAt stands in its timer.
+  lib.mapAttrs (
+    name: it:
+    it // { timerConfig = { OnCalendar = systemd.services.${name}.startAt; } // it.timerConfig; }
+  ) systemd.timers
+)
 // write "target" (_: "") systemd.targets

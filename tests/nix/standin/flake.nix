@@ -2,7 +2,7 @@
 {
   description = "Stand-in for nixpkgs";
   outputs =
-    { self }:
+    _:
     let
       plain = import ./lib;
       evalSystem = import ./system.nix { lib = plain; };
