@@ -11,6 +11,7 @@ mod git_source;
 mod hf_cache;
 mod http_api;
 mod layering;
+mod nix_builds;
 mod scrub;
 mod shelf;
 mod sync;

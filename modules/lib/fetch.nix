@@ -23,7 +23,6 @@ let
     in
     if isMain then artifact else "${artifact}/${encoded}";
 
-  # Nix itself fetches it: no shell, no curl, no compiler, and the bytes go to the disk in one stream.
   fetchFile =
     { from, endpoint }:
     model: file:
@@ -33,18 +32,10 @@ let
     if url == null then
       throw "${model.id}/${file.path} has no downloadUrl in the index: give fetchModel `from`, the URL of a hallmark that has it"
     else
-      derivation {
+      import ./file.nix {
         name = lib.strings.sanitizeDerivationName (baseNameOf file.path);
-        builder = "builtin:fetchurl";
-        system = "builtin";
         url = through endpoint url;
-        outputHashMode = "flat";
-        outputHashAlgo = "sha256";
-        outputHash = file.sha256;
-        executable = false;
-        unpack = false;
-        preferLocalBuild = true;
-        impureEnvVars = lib.fetchers.proxyImpureEnvVars;
+        inherit (file) sha256;
       };
 
   select =
@@ -157,7 +148,11 @@ in
       endpoint ? null,
     }:
     let
-      models = reader.readIndex index;
+      models =
+        if lib.hasPrefix "git+" (toString index) then
+          throw "fetchModels reads an index while evaluating, and ${index} is followed at run time: give it `index` and `ids`"
+        else
+          reader.readIndex index;
       wanted = if ids == "all" then lib.attrNames (lib.filterAttrs (_: isReal) models) else ids;
       isReal = model: model.stubReasons == [ ];
     in
