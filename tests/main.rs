@@ -13,6 +13,7 @@ mod http_api;
 mod http_bytes;
 mod hub_endpoint;
 mod layering;
+mod nix_builds;
 mod scrub;
 mod shelf;
 mod sync;
