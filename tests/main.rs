@@ -2,6 +2,7 @@
 
 mod support;
 
+mod clients;
 mod corpus;
 mod crash;
 mod fetch;
