@@ -13,10 +13,10 @@
 
   systemd.services.embeddings = {
     description = "A service that uses the model";
-    requires = [ "hallmark-model@vishuddha-minilm-v1.service" ];
-    after = [ "hallmark-model@vishuddha-minilm-v1.service" ];
+    requires = [ "hallmark-model@vishuddha-minilm-v1.target" ];
+    after = [ "hallmark-model@vishuddha-minilm-v1.target" ];
     # Started by the model's arrival, and not by the boot: neither a boot nor a switch waits for a download.
-    wantedBy = [ "hallmark-model@vishuddha-minilm-v1.service" ];
+    wantedBy = [ "hallmark-model@vishuddha-minilm-v1.target" ];
     serviceConfig = {
       DynamicUser = true;
       SupplementaryGroups = [ config.services.models.group ];
