@@ -1,5 +1,8 @@
 # A host as it could be: one model of the index, for an inference service that waits for it.
 { config, pkgs, ... }:
+let
+  weights = "${config.services.models.paths.vishuddha-minilm-v1}/model.safetensors";
+in
 {
   services.models = {
     enable = true;
@@ -20,7 +23,7 @@
     serviceConfig = {
       DynamicUser = true;
       SupplementaryGroups = [ config.services.models.group ];
-      ExecStart = "${pkgs.coreutils}/bin/sha256sum ${config.services.models.paths.vishuddha-minilm-v1}/model.safetensors";
+      ExecStart = "${pkgs.coreutils}/bin/sha256sum ${weights}";
     };
   };
 

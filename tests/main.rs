@@ -2,6 +2,7 @@
 
 mod support;
 
+mod clients;
 mod corpus;
 mod crash;
 mod fetch;
@@ -10,6 +11,8 @@ mod gc;
 mod git_source;
 mod hf_cache;
 mod http_api;
+mod http_bytes;
+mod hub_endpoint;
 mod layering;
 mod nix_builds;
 mod scrub;

@@ -4,19 +4,23 @@
 //! - Every error is a problem document with a remedy, on the hub's routes that protocol's own headers.
 //! - Every connection, head, body, wait and queue has a bound.
 
+mod artifact;
+mod bytes;
 mod connection;
 mod guard;
 mod health;
+mod hub;
 mod problem;
+mod uses;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use axum::{Router, extract::DefaultBodyLimit, http::HeaderValue, middleware, routing::get};
 use tokio_util::sync::CancellationToken;
 use vault::Shelf;
 
-use self::guard::Guard;
-pub(crate) use self::problem::Problem;
+pub(crate) use self::{bytes::Face, problem::Problem};
+use self::{guard::Guard, uses::Uses};
 use crate::{config::HttpConfig, engine::EngineHandle, serve::Doors, world::World};
 
 /// What every handler has at hand.
@@ -28,12 +32,13 @@ struct Inner {
     shelf: Shelf,
     settings: HttpConfig,
     guard: Guard,
+    uses: Uses,
 }
 
 impl App {
     pub(crate) fn new(engine: EngineHandle, shelf: Shelf, settings: HttpConfig) -> anyhow::Result<Self> {
         let guard = Guard::new(&settings)?;
-        Ok(Self(Arc::new(Inner { engine, shelf, settings, guard })))
+        Ok(Self(Arc::new(Inner { engine, shelf, settings, guard, uses: Uses::default() })))
     }
 
     /// Returns what is known now.
@@ -56,6 +61,19 @@ impl App {
     fn guard(&self) -> &Guard {
         &self.0.guard
     }
+
+    fn uses(&self) -> &Uses {
+        &self.0.uses
+    }
+
+    /// Returns what caches are told about an address that gives the same bytes for ever.
+    fn forever(&self) -> HeaderValue {
+        HeaderValue::from_static(if self.settings().read_token_file.is_some() {
+            "private, max-age=31536000, immutable"
+        } else {
+            "public, max-age=31536000, immutable"
+        })
+    }
 }
 
 /// Puts all routes together.
@@ -63,6 +81,8 @@ fn router(app: &App) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .merge(Router::from(artifact::routes()))
+        .merge(hub::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
