@@ -19,6 +19,7 @@ use axum::{
 };
 use base::{CommitId, UnixSeconds, time::HandClock};
 use catalog::{
+    Hashed,
     follow::{FollowError, Follower, Look, Origin, Snapshot},
     git::{GitError, GitLogin, GitOptions, Provenance, follow_git},
     location::{GitLocation, Location},
@@ -33,8 +34,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 type Seen = Snapshot<String, String>;
 
 /// Holds only what starts and ends with a brace, as a whole document does.
-fn braces(bytes: &[u8]) -> (Option<String>, String) {
-    let text = String::from_utf8_lossy(bytes).into_owned();
+fn braces(found: Hashed) -> (Option<String>, String) {
+    let bytes = found.into_bytes();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let whole = text.starts_with('{') && text.ends_with('}');
     (whole.then_some(text), format!("{} bytes", bytes.len()))
 }

@@ -9,6 +9,7 @@ mod fetch_faults;
 mod gc;
 mod git_source;
 mod hf_cache;
+mod http_api;
 mod layering;
 mod scrub;
 mod shelf;

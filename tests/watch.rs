@@ -13,6 +13,7 @@ use std::{
 };
 
 use catalog::{
+    Hashed,
     follow::{FollowError, Follower, Look, Snapshot, Tracking},
     watch::{ReadError, WatchOptions, read_index_file, watch},
 };
@@ -25,8 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 type Seen = Snapshot<String, String>;
 
 /// Holds only what starts and ends with a brace, as a whole document does.
-fn braces(bytes: &[u8]) -> (Option<String>, String) {
-    let text = String::from_utf8_lossy(bytes).into_owned();
+fn braces(found: Hashed) -> (Option<String>, String) {
+    let bytes = found.into_bytes();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     let whole = text.starts_with('{') && text.ends_with('}');
     let report = format!("{} bytes", bytes.len());
     (whole.then_some(text), report)

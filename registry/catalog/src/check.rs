@@ -2,13 +2,17 @@
 //!
 //! One read, one parse, one validation. Entries are independent until the last step, so all cores share them.
 
-use std::{collections::HashSet, num::NonZero, path::Path, sync::Arc, thread};
+mod again;
 
+use std::{collections::HashSet, num::NonZero, ops::Range, path::Path, thread};
+
+use self::again::Change;
 use crate::{
     document::{Document, Kind, Node},
     entry::Entry,
     flaw::{FLAWS_MAX, Flaw, Report, Severity},
     glance::{Source, glance},
+    hashed::{Hashed, HashedText},
     index::{Index, Listed},
     rules::{self, Across, Parts},
     schema::Contract,
@@ -17,6 +21,9 @@ use crate::{
 
 /// The most entries that are looked at. A file at its size limit has no room for so many good ones.
 pub(crate) const ENTRIES_MAX: usize = 500_000;
+
+/// A look at what changed pays if that is no more than this part of the text: for the whole all cores are at work.
+const SHORT_SHARE: usize = 4;
 
 /// What a text turned out to be.
 #[derive(Clone, Debug)]
@@ -60,9 +67,34 @@ pub(crate) fn examine_text(bytes: &[u8], contract: &Contract) -> Report {
 
 /// Validates a text and, if it holds, turns it into an index.
 pub fn check(bytes: &[u8], contract: &Contract) -> Checked {
-    if let Some(index) = plain_index(bytes, contract) {
-        let report = Report { models: index.entries().len(), ..Report::default() };
-        return Checked { index: Some(index), report };
+    check_again(Hashed::of(bytes.to_vec()), contract, None)
+}
+
+/// Validates a text of which an earlier version may have held: then most of it need not be looked at again, and entries
+/// that did not change are the same ones in both indexes. What comes out is what [`check`] makes of the text alone.
+pub fn check_again(found: Hashed, contract: &Contract, previous: Option<&Checked>) -> Checked {
+    let text = match found.into_text() {
+        Ok(text) => text,
+        Err(found) => return Checked { index: None, report: examine_text(found.bytes(), contract) },
+    };
+    match previous.and_then(|it| Some((it.index.as_ref()?, &it.report))) {
+        Some((index, report)) => {
+            let change = Change::between(index, &text.text);
+            let small = change.length() <= text.text.len() / SHORT_SHARE;
+            match small.then(|| change.check(contract, report)).flatten() {
+                Some((revision, report)) => Checked { index: Some(index.revised(text, revision)), report },
+                None => check_whole(text, contract),
+            }
+        }
+        None => check_whole(text, contract),
+    }
+}
+
+fn check_whole(text: HashedText, contract: &Contract) -> Checked {
+    let bytes = text.text.as_bytes();
+    if let Some(listed) = plain_entries(bytes, contract) {
+        let report = Report { models: listed.len(), ..Report::default() };
+        return Checked { index: Some(Index::new(text, listed)), report };
     }
     let document = match Document::parse(bytes) {
         Ok(document) => document,
@@ -77,25 +109,25 @@ pub fn check(bytes: &[u8], contract: &Contract) -> Checked {
     if examined.flaws.iter().all(|it| it.severity != Severity::Error) {
         for (node, is_stub) in &examined.entries {
             match read(*node) {
-                Ok(entry) => listed.push(Listed::new(entry, *is_stub, node.span())),
+                Ok(entry) => listed.push((Listed { entry, is_stub: *is_stub }, node.span())),
                 // Schema and types are tested to agree; should they ever not, the index is refused and says where.
                 Err(error) => examined.flaws.push(Flaw::error("type", *node, error.to_string())),
             }
         }
     }
     let report = examined.report(bytes);
-    let index = report.holds(false).then(|| Index::new(Arc::from(document.text()), listed));
+    drop(document);
+    let index = report.holds(false).then(|| Index::new(text, listed));
     Checked { index, report }
 }
 
-/// Returns the index if there is nothing to report.
-fn plain_index(bytes: &[u8], contract: &Contract) -> Option<Index> {
-    let listed = glance(bytes, contract, |node, place| {
+/// Returns the entries, each with its place, if there is nothing to report.
+fn plain_entries(bytes: &[u8], contract: &Contract) -> Option<Vec<(Listed, Range<usize>)>> {
+    glance(bytes, contract, |node, place| {
         let place = usize::try_from(place).ok()?;
-        Some(Listed::new(Entry::read_ours(node).ok()?, false, place..place + node.source().len()))
-    })?;
-    // Between the entries, which have been looked at, stands white space; so this costs little and does not fail.
-    Some(Index::new(Arc::from(std::str::from_utf8(bytes).ok()?), listed))
+        let listed = Listed { entry: Entry::read_ours(node).ok()?, is_stub: false };
+        Some((listed, place..place + node.source().len()))
+    })
 }
 
 /// Says whether the typed structs alone take a text, without schema and rules. For tests of their agreement.
@@ -116,13 +148,17 @@ struct Examined<'d> {
     flaws: Vec<Flaw>,
     entries: Vec<(Node<'d>, bool)>,
     unexamined: usize,
+    /// How many warnings more there are than a report lists.
+    unlisted: usize,
 }
 
 impl Examined<'_> {
     fn report(self, bytes: &[u8]) -> Report {
         let stubs = self.entries.iter().filter(|it| it.1).count();
         let models = self.entries.len() + self.unexamined;
-        Report { models, stubs, unexamined: self.unexamined, ..Report::new(bytes, self.flaws) }
+        let report = Report::new(bytes, self.flaws);
+        let warnings = report.warnings + self.unlisted;
+        Report { warnings, models, stubs, unexamined: self.unexamined, ..report }
     }
 }
 
@@ -139,9 +175,11 @@ fn examine<'d>(document: &'d Document<'_>, contract: &Contract) -> Examined<'d> 
     }
     let mut entries = Vec::with_capacity(nodes.len());
     let mut across = Across::with_capacity(nodes.len());
+    let mut unlisted = 0;
     for (parts, found, is_stub) in on_all_cores(&nodes, |chunk| examine_chunk(chunk, contract)) {
         let from = flaws.len();
-        flaws.extend(found);
+        unlisted += found.unlisted;
+        flaws.extend(found.flaws);
         across.check(&parts, &mut flaws);
         if flaws.len() > from {
             let id = parts.id.and_then(Node::as_str);
@@ -154,21 +192,34 @@ fn examine<'d>(document: &'d Document<'_>, contract: &Contract) -> Examined<'d> 
         let mut seen = HashSet::new();
         flaws.retain(|it| seen.insert((it.pointer.clone(), it.message.clone())));
     }
-    Examined { flaws, unexamined: nodes.len() - entries.len(), entries }
+    Examined { flaws, unexamined: nodes.len() - entries.len(), entries, unlisted }
 }
 
-/// Examines entries until so much is wrong that nobody would read more.
-fn examine_chunk<'d>(chunk: &[Node<'d>], contract: &Contract) -> Vec<(Parts<'d>, Vec<Flaw>, bool)> {
+/// What is wrong with one entry.
+struct Found {
+    flaws: Vec<Flaw>,
+    unlisted: usize,
+}
+
+/// Examines entries until so many errors are found that nobody would read more. Warnings never end it, since an index
+/// with warnings holds; those that no report has room for are counted.
+fn examine_chunk<'d>(chunk: &[Node<'d>], contract: &Contract) -> Vec<(Parts<'d>, Found, bool)> {
     let mut examined = Vec::with_capacity(chunk.len());
-    let mut count = 0;
+    let (mut errors, mut warnings) = (0, 0);
     for entry in chunk {
         let mut flaws = contract.check_entry(*entry);
         let parts = Parts::of(*entry);
         let (found, is_stub) = rules::check(&parts);
         flaws.extend(found);
-        count += flaws.len();
-        examined.push((parts, flaws, is_stub));
-        if count > FLAWS_MAX {
+        let warned = warnings > FLAWS_MAX;
+        let is_error = |it: &Flaw| it.severity == Severity::Error;
+        let of_entry = flaws.iter().filter(|it| !is_error(it)).count();
+        (errors, warnings) = (errors + flaws.len() - of_entry, warnings + of_entry);
+        // All of an entry or none, since the first in the file are not the first to be found.
+        flaws.retain(|it| is_error(it) || !warned);
+        let unlisted = if warned { of_entry } else { 0 };
+        examined.push((parts, Found { flaws, unlisted }, is_stub));
+        if errors > FLAWS_MAX {
             break;
         }
     }

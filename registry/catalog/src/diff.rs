@@ -51,19 +51,20 @@ impl Changes {
 /// Compares two indexes. Order and spacing do not count; values do.
 pub fn diff(old: &Index, new: &Index) -> Changes {
     let mut changes = Changes::default();
-    for listed in new.entries() {
+    let (before, after) = differing(old.listed(), new.listed());
+    for listed in after {
         let id = &listed.entry.id;
-        match old.entry(id) {
+        match old.source(id).zip(new.source(id)) {
             None => changes.added.push(id.clone()),
-            Some(before) => {
-                let fields = fields(old, before, new, listed);
+            Some((before, after)) => {
+                let fields = fields(before, after);
                 if !fields.is_empty() {
                     changes.revised.push(Revised { id: id.clone(), fields });
                 }
             }
         }
     }
-    let gone = old.entries().map(|it| &it.entry.id).filter(|id| new.entry(id).is_none());
+    let gone = before.iter().map(|it| &it.entry.id).filter(|id| new.entry(id).is_none());
     changes.removed = gone.cloned().collect();
     changes.added.sort_unstable();
     changes.removed.sort_unstable();
@@ -71,8 +72,17 @@ pub fn diff(old: &Index, new: &Index) -> Changes {
     changes
 }
 
-fn fields(old: &Index, before: &Arc<Listed>, new: &Index, after: &Arc<Listed>) -> Vec<FieldChange> {
-    let (before, after) = (old.source(before), new.source(after));
+/// Leaves out the entries at both ends that were taken over from one index into the other. No id of theirs stands
+/// anywhere else.
+fn differing<'i>(old: &'i [Arc<Listed>], new: &'i [Arc<Listed>]) -> (&'i [Arc<Listed>], &'i [Arc<Listed>]) {
+    let same = |(one, other): &(&Arc<Listed>, &Arc<Listed>)| Arc::ptr_eq(one, other);
+    let head = old.iter().zip(new).take_while(same).count();
+    let (old, new) = (&old[head..], &new[head..]);
+    let tail = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+    (&old[..old.len() - tail], &new[..new.len() - tail])
+}
+
+fn fields(before: &str, after: &str) -> Vec<FieldChange> {
     if before == after {
         return Vec::new();
     }

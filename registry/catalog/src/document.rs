@@ -12,7 +12,7 @@ mod serde_view;
 #[cfg(test)]
 mod tests;
 
-use std::ops::Range;
+use std::{ops::Range, sync::OnceLock};
 
 pub use node::{Kind, Node};
 pub(crate) use schema_view::{Spanned, View};
@@ -29,6 +29,15 @@ pub const DEPTH_MAX: usize = 128;
 pub struct Document<'t> {
     text: &'t str,
     slots: Vec<Slot>,
+    /// The longest array right below the root, found when it is first asked for.
+    list: OnceLock<List>,
+}
+
+/// An array whose elements are found without a walk along it.
+#[derive(Debug)]
+struct List {
+    slot: usize,
+    elements: Vec<u32>,
 }
 
 /// Room for a tree.
@@ -54,8 +63,7 @@ impl<'t> Document<'t> {
     /// Reads a text. Finds every repeated key; of other errors the first.
     pub fn parse(bytes: &'t [u8]) -> Result<Self, Vec<SyntaxError>> {
         let text = decode(bytes).map_err(|error| vec![error])?;
-        let slots = build::slots(text)?;
-        Ok(Self { text, slots })
+        Ok(Self::new(text, build::slots(text)?))
     }
 
     /// Reads the value at the start of some bytes, and says where it ends. `None` says nothing about the bytes:
@@ -65,7 +73,11 @@ impl<'t> Document<'t> {
         room.clear();
         let (slots, end) = build::first(bytes, room)?;
         let text = std::str::from_utf8(&bytes[..end]).ok()?;
-        Some((Self { text, slots }, end))
+        Some((Self::new(text, slots), end))
+    }
+
+    fn new(text: &'t str, slots: Vec<Slot>) -> Self {
+        Self { text, slots, list: OnceLock::new() }
     }
 
     /// Gives back what the next document can be built in.

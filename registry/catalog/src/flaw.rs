@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use memchr::{memchr_iter, memrchr};
 use serde::Serialize;
 
 use crate::document::{Node, SyntaxError};
@@ -180,13 +181,10 @@ impl Report {
             flaws.truncate(FLAWS_MAX);
             flaws.sort_by_key(|it| it.place.span.start);
         }
-        if !flaws.is_empty() {
-            let lines = Lines::of(text);
-            let places = flaws.iter_mut().flat_map(|flaw| {
-                std::iter::once(&mut flaw.place).chain(flaw.related.iter_mut().map(|it| &mut it.place))
-            });
-            places.for_each(|place| (place.line, place.column) = lines.position(place.span.start));
-        }
+        let places = flaws.iter_mut().flat_map(|flaw| {
+            std::iter::once(&mut flaw.place).chain(flaw.related.iter_mut().map(|it| &mut it.place))
+        });
+        locate(text, places.collect());
         Self { flaws, errors, warnings, models: 0, stubs: 0, unexamined: 0 }
     }
 
@@ -201,22 +199,24 @@ impl Report {
     }
 }
 
-/// Where each line of a text begins.
-struct Lines<'t> {
-    text: &'t [u8],
-    starts: Vec<usize>,
+/// Gives places their lines and columns, in one walk along the text.
+fn locate(text: &[u8], mut places: Vec<&mut Place>) {
+    places.sort_unstable_by_key(|it| it.span.start);
+    let (mut at, mut line, mut column) = (0, 1, 1);
+    for place in places {
+        let next = place.span.start.min(text.len());
+        let passed = &text[at..next];
+        if let Some(end) = memrchr(b'\n', passed) {
+            line += memchr_iter(b'\n', passed).count();
+            column = 1 + characters(&passed[end + 1..]);
+        } else {
+            column += characters(passed);
+        }
+        (place.line, place.column) = (line, column);
+        at = next;
+    }
 }
 
-impl<'t> Lines<'t> {
-    fn of(text: &'t [u8]) -> Self {
-        let ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(ends).collect() }
-    }
-
-    fn position(&self, offset: usize) -> (usize, usize) {
-        let line = self.starts.partition_point(|start| *start <= offset);
-        let start = self.starts[line.saturating_sub(1)];
-        let before = String::from_utf8_lossy(&self.text[start..offset.clamp(start, self.text.len())]);
-        (line, before.chars().count() + 1)
-    }
+fn characters(bytes: &[u8]) -> usize {
+    String::from_utf8_lossy(bytes).chars().count()
 }

@@ -21,14 +21,16 @@ pub(crate) use self::{
 };
 use crate::{
     git::{GitError, Provenance},
+    hashed::Hashed,
     watch::ReadError,
 };
 
 mod board;
 mod desk;
 
-/// Turns bytes into a value, if they hold, and a report in any case.
-pub type Reader<T, R> = Box<dyn FnMut(&[u8]) -> (Option<T>, R) + Send>;
+/// Turns bytes into a value, if they hold, and a report in any case. What it wants to know of earlier bytes, it
+/// remembers itself: [`crate::reader`] does.
+pub type Reader<T, R> = Box<dyn FnMut(Hashed) -> (Option<T>, R) + Send>;
 
 /// Hears of each change, on the follower's own thread; it should be quick.
 pub type Listener<T, R> = Box<dyn FnMut(&Arc<Snapshot<T, R>>) + Send>;

@@ -26,6 +26,7 @@ use self::{
 pub use self::{error::GitError, login::GitLogin};
 use crate::{
     follow::{Desk, Follower, Listener, Origin, Reader, Rung, Tracking},
+    hashed::Hashed,
     location::GitLocation,
     watch::INDEX_BYTES_MAX,
 };
@@ -145,8 +146,8 @@ impl<T: Send + Sync + 'static, R: Send + Sync + 'static> Branch<T, R> {
     /// Puts the index of the remembered commit in force.
     fn remember(&mut self) {
         let Some(memory) = &self.memory else { return };
-        if let Some(bytes) = memory.bytes(&self.options.state) {
-            self.desk.take(&bytes, Origin::Commit(memory.provenance()));
+        if let Some(found) = memory.found(&self.options.state) {
+            self.desk.take(found, Origin::Commit(memory.provenance()));
         }
     }
 
@@ -184,7 +185,7 @@ impl<T: Send + Sync + 'static, R: Send + Sync + 'static> Branch<T, R> {
             Err(Fault::Other(error)) => return Err(error),
             Ok(found) => found,
         };
-        self.take(&tip, &bytes)
+        self.take(&tip, Hashed::of(bytes))
     }
 
     fn fetch(&self) -> Result<(Tip, Vec<u8>), Fault> {
@@ -206,13 +207,17 @@ impl<T: Send + Sync + 'static, R: Send + Sync + 'static> Branch<T, R> {
         Ok((tip, bytes))
     }
 
-    fn take(&mut self, tip: &Tip, bytes: &[u8]) -> Result<(), GitError> {
-        let known =
-            self.memory.as_ref().filter(|it| it.commit == tip.commit && it.digest == base::Sha256::of(bytes));
+    fn take(&mut self, tip: &Tip, found: Hashed) -> Result<(), GitError> {
+        let digest = found.digest();
+        let known = self.memory.as_ref().filter(|it| it.commit == tip.commit && it.digest == digest);
         let provenance = known.map_or_else(|| self.provenance(tip), Memory::provenance);
-        let memory = Memory::new(&self.source, &provenance, bytes);
-        if self.desk.take(bytes, Origin::Commit(provenance)) && self.memory.as_ref() != Some(&memory) {
-            memory.store(&self.options.state, bytes).map_err(|source| self.state_failed(source))?;
+        let memory = Memory::new(&self.source, &provenance, digest);
+        // Kept for the disk: the reader makes the index of the bytes themselves.
+        let bytes = (self.memory.as_ref() != Some(&memory)).then(|| found.bytes().to_vec());
+        if self.desk.take(found, Origin::Commit(provenance))
+            && let Some(bytes) = bytes
+        {
+            memory.store(&self.options.state, &bytes).map_err(|source| self.state_failed(source))?;
             self.memory = Some(memory);
         }
         Ok(())

@@ -26,7 +26,10 @@ use self::{
     alarm::{Alarm, MakeWatcher},
     trail::Trail,
 };
-use crate::follow::{Desk, Follower, Listener, Origin, Reader, Rung, Tracking};
+use crate::{
+    follow::{Desk, Follower, Listener, Origin, Reader, Rung, Tracking},
+    hashed::Hashed,
+};
 
 mod alarm;
 mod file;
@@ -166,7 +169,7 @@ impl<T: Send + Sync + 'static, R: Send + Sync + 'static> Watch<T, R> {
         self.again = moving || !self.trail.settled || (polling && known != self.trail);
         match found {
             Ok(bytes) => {
-                self.desk.take(&bytes, Origin::File);
+                self.desk.take(Hashed::of(bytes), Origin::File);
             }
             Err(error) => self.desk.fail(error.into()),
         }
@@ -185,8 +188,8 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    fn text(bytes: &[u8]) -> (Option<String>, ()) {
-        (Some(String::from_utf8_lossy(bytes).into_owned()), ())
+    fn text(found: Hashed) -> (Option<String>, ()) {
+        (Some(String::from_utf8_lossy(&found.into_bytes()).into_owned()), ())
     }
 
     fn follow(make: MakeWatcher, path: &Path, options: WatchOptions) -> Follower<String, ()> {

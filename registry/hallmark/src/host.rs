@@ -8,7 +8,9 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use base::SystemClock;
-use catalog::{Contract, Index, Report, follow::Look, git, location::Location, watch::read_index_file};
+use catalog::{
+    Contract, Hashed, Index, Report, follow::Look, git, location::Location, watch::read_index_file,
+};
 use clap::Args;
 use vault::{
     Shelf,
@@ -80,7 +82,8 @@ impl Host {
         let contract = self.contract()?;
         match self.config.catalog.index.clone() {
             Location::File(path) => {
-                let checked = catalog::check(&read_index_file(&path)?, &contract);
+                let found = Hashed::of(read_index_file(&path)?);
+                let checked = catalog::check_again(found, &contract, None);
                 in_force(checked.index, &checked.report, &path.display().to_string())
             }
             Location::Git(location) => self.index_from(location, contract),
@@ -96,10 +99,7 @@ impl Host {
         let name = location.to_string();
         let mut options = git::GitOptions::in_folder(self.state.join("catalog"));
         options.accept_rewritten_history = self.config.catalog.accept_rewritten_history;
-        let read = Box::new(move |bytes: &[u8]| {
-            let checked = catalog::check(bytes, &contract);
-            (checked.index, checked.report)
-        });
+        let read = catalog::reader(contract);
         let follower = git::follow_git(location, options, Arc::new(SystemClock), read, Box::new(|_| {}))
             .with_context(|| format!("follow {name}"))?;
         let snapshot = follower.reload_now(GIT_PATIENCE).unwrap_or_else(|| follower.latest());

@@ -58,7 +58,10 @@ fn a_good_index_has_no_flaw_and_its_entry_can_be_found() {
     let index = checked.index.unwrap();
     let listed = index.find("ajna-insight-v2").unwrap();
     assert_eq!(listed.entry.artifact.files.len(), 1);
-    assert_eq!(serde_json::from_str::<Value>(index.source(listed)).unwrap(), good()["models"][0]);
+    assert_eq!(
+        serde_json::from_str::<Value>(index.source(&listed.entry.id).unwrap()).unwrap(),
+        good()["models"][0]
+    );
     let missing = index.find("ajna-insight-v3").unwrap_err();
     assert_eq!(missing.to_string(), "Model 'ajna-insight-v3' not found in index");
     assert_eq!(missing.nearest.unwrap().as_str(), "ajna-insight-v2");
@@ -207,6 +210,26 @@ fn after_a_thousand_flaws_the_rest_is_counted_not_listed() {
     assert!(report.left_out() > 0 && report.unexamined > 15_000);
     assert_eq!(report.models, 20_000);
     assert!(!report.holds(false));
+}
+
+#[test]
+fn thousands_of_warnings_leave_no_entry_out_and_hide_no_error() {
+    let entry = |number: usize| {
+        let mut entry = good()["models"][0].clone();
+        entry["id"] = json!(format!("model-{number}"));
+        entry
+    };
+    let mut document = json!({ "models": (0..6_000).map(entry).collect::<Vec<_>>() });
+    let checked = check(document.to_string().as_bytes(), &Contract::ours());
+    assert_eq!(checked.index.unwrap().entries().len(), 6_000);
+    let Report { models, warnings, unexamined, .. } = checked.report;
+    assert_eq!((models, warnings, unexamined), (6_000, 6_000, 0));
+    let listed = checked.report.flaws.iter().map(|it| it.pointer.clone()).collect::<Vec<_>>();
+    assert_eq!(listed, (0..1_000).map(|it| format!("/models/{it}/id")).collect::<Vec<_>>());
+
+    document["models"][5_999]["license"] = json!("none");
+    let report = report(&document);
+    assert_eq!((report.errors, report.flaws.last().unwrap().rule.as_ref()), (1, "license"));
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) fn slots(text: &str) -> Result<Vec<Slot>, Vec<SyntaxError>> {
     let end = read.and_then(|()| builder.input.finish().map_err(|error| builder.wrong(&error)));
     end.map_err(|error| vec![error])?;
     let Builder { slots, objects_in_doubt, .. } = builder;
-    let document = Document { text, slots };
+    let document = Document::new(text, slots);
     let repeated = objects_in_doubt.into_iter().flat_map(|object| repeated_keys(&document, object));
     let errors = repeated.map(|(object, first, second)| twice(object, first, second)).collect::<Vec<_>>();
     if errors.is_empty() { Ok(document.slots) } else { Err(errors) }

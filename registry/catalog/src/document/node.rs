@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt::Write as _, ops::Range};
 
-use super::{Document, Slot};
+use super::{Document, List, Slot};
 
 /// What a value is. A string with escapes is told apart, so that reading one without is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,8 +168,15 @@ impl<'d> Node<'d> {
     fn step_towards(self, slot: usize) -> Option<(Cow<'d, str>, Node<'d>)> {
         let holds = |child: Node<'_>| child.slot <= slot && slot < after(&self.document.slots, child.slot);
         if self.kind() == Kind::Array {
-            let found = self.elements().enumerate().find(|(_, child)| holds(*child))?;
-            return Some((found.0.to_string().into(), found.1));
+            let list = self.document.list();
+            let (at, child) = if list.slot == self.slot {
+                // Thousands of flaws in a long list would else be thousands of walks along it.
+                let at = list.elements.partition_point(|it| *it as usize <= slot).checked_sub(1)?;
+                (at, Node::new(self.document, list.elements[at] as usize))
+            } else {
+                self.elements().enumerate().find(|(_, child)| holds(*child))?
+            };
+            return holds(child).then(|| (at.to_string().into(), child));
         }
         // A key belongs to its member: the pointer of a key is that of its value.
         let (key, value) = self.members().find(|(key, value)| key.slot == slot || holds(*value))?;
@@ -234,6 +241,21 @@ impl<'d> Iterator for Members<'d> {
         let key = (self.next < self.end).then_some(self.next)?;
         self.next = after(&self.document.slots, key + 1);
         Some((Node::new(self.document, key), Node::new(self.document, key + 1)))
+    }
+}
+
+impl Document<'_> {
+    fn list(&self) -> &List {
+        self.list.get_or_init(|| {
+            let root = Node::new(self, 0);
+            let below = root.members().map(|it| it.1).chain(std::iter::once(root));
+            let length = |it: &Node<'_>| after(&self.slots, it.slot) - it.slot;
+            let longest = below.filter(|it| it.kind() == Kind::Array).max_by_key(length);
+            let elements = longest.into_iter().flat_map(Node::elements);
+            // A slot's number has fewer bits than the length of the text.
+            let elements = elements.filter_map(|it| u32::try_from(it.slot).ok()).collect();
+            List { slot: longest.map_or(usize::MAX, |it| it.slot), elements }
+        })
     }
 }
 

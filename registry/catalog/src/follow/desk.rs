@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base::{Clock, Sha256};
 
 use super::{Board, FollowError, Good, Listener, Look, Origin, Reader, Snapshot, Tracking};
+use crate::hashed::Hashed;
 
 pub(crate) struct Desk<T, R> {
     pub(crate) board: Arc<Board<T, R>>,
@@ -32,14 +33,14 @@ impl<T, R> Desk<T, R> {
     }
 
     /// Takes the bytes that a look gave, and says whether they hold.
-    pub(crate) fn take(&mut self, bytes: &[u8], origin: Origin) -> bool {
+    pub(crate) fn take(&mut self, found: Hashed, origin: Origin) -> bool {
         let before = self.board.latest();
-        let digest = Sha256::of(bytes);
+        let digest = found.digest();
         let mut reloads = before.reloads;
         let mut value = None;
         let known = self.last.take().filter(|it| it.digest == digest);
         let last = known.unwrap_or_else(|| {
-            let (read, report) = (self.read)(bytes);
+            let (read, report) = (self.read)(found);
             reloads += 1;
             value = read.map(Arc::new);
             Last { digest, held: value.is_some(), report: Arc::new(report) }

@@ -15,6 +15,7 @@ use base::{CommitId, Sha256, UnixSeconds};
 use serde::{Deserialize, Serialize};
 
 use super::Provenance;
+use crate::hashed::Hashed;
 
 const NOTE: &str = "taken.json";
 
@@ -32,7 +33,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(source: &str, provenance: &Provenance, bytes: &[u8]) -> Self {
+    pub(super) fn new(source: &str, provenance: &Provenance, digest: Sha256) -> Self {
         Self {
             source: source.to_owned(),
             branch: provenance.branch.clone(),
@@ -40,7 +41,7 @@ impl Memory {
             commit: provenance.commit,
             committed_at: provenance.committed_at,
             taken_at: provenance.taken_at,
-            digest: Sha256::of(bytes),
+            digest,
         }
     }
 
@@ -67,8 +68,9 @@ impl Memory {
     }
 
     /// Reads the index of the remembered commit; `None` if it is gone or is not what it was.
-    pub(super) fn bytes(&self, folder: &Path) -> Option<Vec<u8>> {
-        fs::read(index_path(folder, self.digest)).ok().filter(|it| Sha256::of(it) == self.digest)
+    pub(super) fn found(&self, folder: &Path) -> Option<Hashed> {
+        let bytes = fs::read(index_path(folder, self.digest)).ok()?;
+        Some(Hashed::of(bytes)).filter(|it| it.digest() == self.digest)
     }
 
     /// Puts the index and the note in place, and removes the index of the note before.

@@ -41,7 +41,8 @@ pub(super) fn follow(host: &Host, bell: Arc<Notify>) -> anyhow::Result<Follower<
 
 fn reader(contract: Contract, strict: bool) -> Reader<Index, Report> {
     let mut is_nice = false;
-    Box::new(move |bytes| {
+    let mut read = catalog::reader(contract);
+    Box::new(move |found| {
         if !is_nice {
             is_nice = true;
             // Without it reloads are only less considerate.
@@ -49,7 +50,7 @@ fn reader(contract: Contract, strict: bool) -> Reader<Index, Report> {
                 tracing::debug!("The index is read at normal priority: {error}");
             }
         }
-        let checked = catalog::check(bytes, &contract);
-        (checked.index.filter(|_| checked.report.holds(strict)), checked.report)
+        let (index, report) = read(found);
+        (index.filter(|_| report.holds(strict)), report)
     })
 }
