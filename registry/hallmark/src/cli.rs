@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{Outcome, config::Config, demo, gc, out, scrub, serve, status, sync, validate};
+use crate::{Outcome, config::Config, demo, gc, http, out, scrub, serve, status, sync, validate};
 
 /// The model registry that a NixOS fleet can trust.
 ///
@@ -46,6 +46,8 @@ enum Command {
     },
     /// Prints the JSON Schema of an index.
     Schema,
+    /// Prints the contract of the daemon's HTTP, as OpenAPI.
+    Openapi,
 }
 
 impl Cli {
@@ -72,6 +74,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Verify(arguments) => scrub::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::CheckConfig { file } => Config::read(&file).map(|_| Outcome::Holds).map_err(Into::into),
+        Command::Openapi => out::print(&http::contract()?).map(|()| Outcome::Holds),
         Command::Schema => out::print(catalog::SCHEMA).map(|()| Outcome::Holds),
     }
 }

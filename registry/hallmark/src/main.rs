@@ -10,6 +10,7 @@ mod engine;
 mod gc;
 mod host;
 mod http;
+mod metrics;
 mod news;
 mod order;
 mod out;
