@@ -171,7 +171,7 @@ fn respond(app: &App, asked: Asked<'_>, face: &Face, object: &Object, when_gone:
     match bytes::answer(asked, face, object) {
         Ok(response) => {
             if asked.method == Method::GET {
-                app.uses().note(app.shelf(), object.digest());
+                app.sends(object, &response);
             }
             response
         }

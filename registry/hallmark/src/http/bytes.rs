@@ -173,7 +173,7 @@ fn open(object: &Object, size_bytes: u64) -> io::Result<File> {
     }
     if size_bytes >= LARGE_BYTES {
         // Advice only: without it the file is read as well.
-        drop(rustix::fs::fadvise(&file, 0, None, Advice::Sequential));
+        let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
     }
     Ok(file)
 }

@@ -48,7 +48,7 @@ fn send(app: &App, asked: Asked<'_>, raw: &str) -> Result<Response, Refusal> {
             let cache = if is_commit { app.forever() } else { HeaderValue::from_static("no-cache") };
             response.headers_mut().insert(header::CACHE_CONTROL, cache);
             if asked.method == Method::GET {
-                app.uses().note(app.shelf(), file.object.digest());
+                app.sends(&file.object, &response);
             }
             Ok(response)
         }
