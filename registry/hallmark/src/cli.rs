@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{Outcome, config::Config, gc, out, scrub, serve, status, sync, validate};
+use crate::{Outcome, config::Config, gc, http, out, scrub, serve, status, sync, validate};
 
 /// The model registry that a NixOS fleet can trust.
 ///
@@ -42,6 +42,8 @@ enum Command {
     },
     /// Prints the JSON Schema of an index.
     Schema,
+    /// Prints the contract of the daemon's HTTP, as OpenAPI.
+    Openapi,
 }
 
 impl Cli {
@@ -61,6 +63,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Verify(arguments) => scrub::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::CheckConfig { file } => Config::read(&file).map(|_| Outcome::Holds).map_err(Into::into),
+        Command::Openapi => out::print(&http::contract()?).map(|()| Outcome::Holds),
         Command::Schema => out::print(catalog::SCHEMA).map(|()| Outcome::Holds),
     }
 }

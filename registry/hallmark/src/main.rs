@@ -9,6 +9,7 @@ mod engine;
 mod gc;
 mod host;
 mod http;
+mod metrics;
 mod news;
 mod order;
 mod out;

@@ -30,6 +30,7 @@ use crate::{
     engine::{Ask, Engine, EngineHandle},
     host::{Host, Place},
     http::{self, App},
+    metrics::Metrics,
     news::News,
     out,
 };
@@ -84,10 +85,12 @@ impl Daemon {
         let address = doors.address;
         let stop = CancellationToken::new();
         let news = Arc::new(News::new(SystemClock.now().0, settings.events_kept));
+        let metrics = Arc::new(Metrics::new());
+        let told = (news, Arc::clone(&metrics));
         let shelf = host.shelf.clone();
         let (engine, engine_thread) =
-            start_engine(arguments.place.clone(), host, news, runtime.handle().clone(), stop.clone())?;
-        let app = App::new(engine.clone(), shelf, settings)?;
+            start_engine(arguments.place.clone(), host, told, runtime.handle().clone(), stop.clone())?;
+        let app = App::new(engine.clone(), shelf, settings, metrics, stop.clone())?;
         runtime.spawn(http::serve(doors, app, stop.clone()));
         runtime.spawn(service::tell(engine.clone(), stop.clone()));
         Ok(Self { runtime, engine, engine_thread, address, grace, stop, _lock: lock })
@@ -149,14 +152,14 @@ async fn signals(engine: &EngineHandle) -> anyhow::Result<()> {
 fn start_engine(
     place: Place,
     host: Host,
-    news: Arc<News>,
+    (news, metrics): (Arc<News>, Arc<Metrics>),
     runtime: Handle,
     stop: CancellationToken,
 ) -> anyhow::Result<(EngineHandle, std::thread::JoinHandle<()>)> {
     let (sender, started) = std::sync::mpsc::sync_channel(1);
     let work = move || {
         let _inside = runtime.enter();
-        match Engine::new(place, host, news) {
+        match Engine::new(place, host, news, metrics) {
             Ok((engine, handle)) => {
                 drop(sender.send(Ok(handle)));
                 runtime.block_on(engine.run(stop));
