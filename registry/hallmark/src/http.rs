@@ -31,11 +31,10 @@ use axum::{
     middleware,
     response::{IntoResponse as _, Response},
 };
-use http_body::Body as _;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
-use vault::{Object, Shelf};
+use vault::Shelf;
 
 use self::{api::Document, guard::Guard, uses::Uses};
 pub(crate) use self::{api::text as contract, bytes::Face, problem::Problem};
@@ -109,10 +108,8 @@ impl App {
         &self.0.guard
     }
 
-    /// Takes note that an object goes out to a client, and how much of it.
-    fn sends(&self, object: &Object, response: &Response) {
-        self.0.uses.note(self.shelf(), object.digest());
-        self.0.metrics.serve(response.body().size_hint().exact().unwrap_or(0));
+    fn uses(&self) -> &Uses {
+        &self.0.uses
     }
 
     /// Returns what caches are told about an address that gives the same bytes for ever.

@@ -48,6 +48,7 @@ const WITH_BODY: [(StatusCode, &str); 4] = [
     tags(
         (name = "models", description = "The catalog, and how its models stand on this host"),
         (name = "index", description = "The document that lists the models"),
+        (name = "bytes", description = "The proven bytes, by model or by digest"),
         (name = "operator", description = "Acting on the host: over the Unix socket in the state folder, or with the operator's token"),
         (name = "health", description = "Whether the daemon is well"),
     ),
@@ -76,6 +77,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         artifact::routes(),
         index::routes(),
         watch::routes(),
+        artifact::routes(),
         acts::routes(),
         health::routes(),
         metrics::routes(),
