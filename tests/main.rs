@@ -10,6 +10,8 @@ mod gc;
 mod git_source;
 mod hf_cache;
 mod http_api;
+mod http_contract;
+mod http_door;
 mod layering;
 mod scrub;
 mod shelf;
