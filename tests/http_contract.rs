@@ -34,7 +34,7 @@ async fn schemathesis_finds_nothing_that_the_contract_does_not_say() {
         // It never ends, by its nature; its own stories are in `http_api::watch`.
         .args(["--exclude-path", "/v1/watch"])
         .args(["--max-examples", "15", "--seed", "7", "--generation-deterministic"])
-        .args(["--generation-database", "none", "--request-timeout", "20", "--no-color"])
+        .args(["--request-timeout", "20", "--no-color"])
         .args(["--suppress-health-check", "all"])
         .current_dir(host.path(""))
         .env("PYTHONDONTWRITEBYTECODE", "1")

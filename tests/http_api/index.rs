@@ -46,12 +46,9 @@ async fn a_broken_index_changes_nothing_that_is_served_and_is_plain_to_see() {
     broken.0["version"] = json!("one");
     host.index(&[broken]);
     let status = until_outcome(&daemon, "bad").await;
-    let flaw = &status["last_look"]["flaws"][0];
-    assert_eq!(
-        (&flaw["pointer"], &flaw["severity"]),
-        (&json!("/models/0/version"), &json!("error")),
-        "{status}"
-    );
+    let flaws = status["last_look"]["flaws"].as_array().unwrap();
+    let flaw = flaws.iter().find(|it| it["severity"] == "error").unwrap();
+    assert_eq!(flaw["pointer"], "/models/0/version", "{status}");
     assert!(flaw["line"].as_u64() > Some(1) && flaw["message"].is_string(), "{flaw}");
     still_served("broken").await;
     // Emptied.

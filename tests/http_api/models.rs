@@ -19,10 +19,10 @@ async fn a_deployed_model_shows_its_entry_its_files_and_where_they_can_be_had() 
     let (hub, weights, config) = (FixtureHub::start().await, noise(1, 70_000), noise(2, 500));
     let commit = "c".repeat(40);
     hub.put("org/ajna-good-v1", "model.bin", &weights);
-    hub.put("org/ajna-good-v1", "sub/a b.json", &config);
+    hub.put("org/ajna-good-v1", "sub/config.json", &config);
     hub.commit("org/ajna-good-v1", base::CommitId::parse(&commit).unwrap());
     let mut host = Host::of(&hub);
-    let good = entry("ajna-good-v1", &weights).with("sub/a b.json", &config).pinned(&commit);
+    let good = entry("ajna-good-v1", &weights).with("sub/config.json", &config).pinned(&commit);
     host.wants(std::slice::from_ref(&good));
     let daemon = Daemon::start(&host);
     let shown = daemon.until("ajna-good-v1", "deployed").await;
@@ -32,11 +32,11 @@ async fn a_deployed_model_shows_its_entry_its_files_and_where_they_can_be_had() 
     assert_eq!((&shown["size_bytes"], &shown["why"]), (&json!(70_500), &json!([])));
     assert_eq!((&shown["retry_at"], &shown["progress"]), (&Value::Null, &Value::Null));
     let file = json!({
-        "path": "sub/a b.json", "sha256": Sha256::of(&config).to_string(), "size_bytes": 500, "deployed": true,
-        "url": "/v1/models/ajna-good-v1/artifact/sub/a%20b.json",
+        "path": "sub/config.json", "sha256": Sha256::of(&config).to_string(), "size_bytes": 500, "deployed": true,
+        "url": "/v1/models/ajna-good-v1/artifact/sub/config.json",
         "hub": [
-            format!("/org/ajna-good-v1/resolve/{commit}/sub/a%20b.json"),
-            "/hallmark/ajna-good-v1/resolve/main/sub/a%20b.json",
+            format!("/org/ajna-good-v1/resolve/{commit}/sub/config.json"),
+            "/hallmark/ajna-good-v1/resolve/main/sub/config.json",
         ],
         "hf_client_servable": true,
     });
@@ -83,7 +83,7 @@ fn varied(number: usize) -> Entry {
     entry.0["chakra"] = json!(chakra);
     if number.is_multiple_of(5) {
         entry.0["license"] = json!("MIT");
-        entry.0["semanticTags"] = json!(["Story", "fifth"]);
+        entry.0["semanticTags"] = json!(["extra", "fifth"]);
     }
     if number.is_multiple_of(7) {
         entry.0["description"] = json!("A Seventh One");

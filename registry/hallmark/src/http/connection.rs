@@ -56,7 +56,9 @@ pub(super) async fn serve(doors: Doors, router: Router, app: &App, stop: Cancell
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(settings.header_seconds_max))
         .max_buf_size(HEAD_BUFFER_BYTES)
-        .max_headers(HEADERS_MAX);
+        .max_headers(HEADERS_MAX)
+        // Who has said all it has to say still gets its answer.
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())
