@@ -2,6 +2,7 @@
 
 mod support;
 
+mod clients;
 mod corpus;
 mod crash;
 mod fetch;
@@ -12,7 +13,10 @@ mod hf_cache;
 mod http_api;
 mod http_contract;
 mod http_door;
+mod http_bytes;
+mod hub_endpoint;
 mod layering;
+mod nix_builds;
 mod scrub;
 mod shelf;
 mod sync;

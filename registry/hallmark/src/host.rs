@@ -37,6 +37,13 @@ pub(crate) struct Place {
     pub(crate) state: PathBuf,
 }
 
+impl Place {
+    /// Names a config file and a state folder.
+    pub(crate) fn of(config: PathBuf, state: PathBuf) -> Self {
+        Self { config: Some(config), index: None, state }
+    }
+}
+
 /// This host, opened.
 pub(crate) struct Host {
     pub(crate) config: Config,

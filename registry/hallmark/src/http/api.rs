@@ -18,7 +18,7 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, Problem, acts, fresh, health, index, input::Held, metrics, models, watch};
+use super::{App, Problem, acts, artifact, fresh, health, index, input::Held, metrics, models, watch};
 
 /// What any request can be answered with, whatever it asks for.
 const ALWAYS: [(StatusCode, &str); 7] = [
@@ -48,6 +48,7 @@ const WITH_BODY: [(StatusCode, &str); 4] = [
     tags(
         (name = "models", description = "The catalog, and how its models stand on this host"),
         (name = "index", description = "The document that lists the models"),
+        (name = "bytes", description = "The proven bytes, by model or by digest"),
         (name = "operator", description = "Acting on the host: over the Unix socket in the state folder, or with the operator's token"),
         (name = "health", description = "Whether the daemon is well"),
     ),
@@ -73,8 +74,10 @@ impl Document {
 pub(super) fn routes() -> OpenApiRouter<App> {
     let parts = [
         models::routes(),
+        artifact::routes(),
         index::routes(),
         watch::routes(),
+        artifact::routes(),
         acts::routes(),
         health::routes(),
         metrics::routes(),
