@@ -4,6 +4,9 @@ mod support;
 
 mod corpus;
 mod crash;
+mod daemon;
+mod daemon_life;
+mod demo;
 mod fetch;
 mod fetch_faults;
 mod gc;
@@ -11,6 +14,7 @@ mod git_source;
 mod hf_cache;
 mod http_api;
 mod layering;
+mod remote;
 mod scrub;
 mod shelf;
 mod sync;
