@@ -16,6 +16,7 @@ mod order;
 mod out;
 mod policy;
 mod records;
+mod remote;
 mod repos;
 mod scrub;
 mod serve;

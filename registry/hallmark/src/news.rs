@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) number: u64,
-    /// What kind of thing: `reload`, `model`, `progress`, `config`.
+    /// What kind of thing: `reload`, `model`, `progress`, `config`, `settled` for who waits after a sync.
     pub(crate) kind: &'static str,
     /// The rest, as JSON on one line.
     pub(crate) json: String,
