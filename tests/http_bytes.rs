@@ -371,7 +371,13 @@ async fn what_is_not_to_be_had_says_why() {
     held.0["license"] = json!("MIT");
     let stub = entry("ajna-stub-v1", b"").artifact("sha256", json!("0".repeat(64)));
     let other = ["ajna-good-v1", "ajna-idle-v1", "ajna-wrong-v1", "ajna-gone-v1"];
-    let other = other.map(|id| entry(id, &noise(if id == "ajna-wrong-v1" { 3 } else { 1 }, 1000)));
+    // What is the same elsewhere would be taken from there, so what is to be missing has bytes of its own.
+    let seed = |id| match id {
+        "ajna-wrong-v1" => 3,
+        "ajna-gone-v1" => 4,
+        _ => 1,
+    };
+    let other = other.map(|id| entry(id, &noise(seed(id), 1000)));
     host.index(&[&other[..], &[held, stub]].concat());
     host.declares(&[
         "ajna-good-v1",

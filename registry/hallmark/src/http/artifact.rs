@@ -95,7 +95,9 @@ async fn file(
 /// Any proven object by its digest: a hashed mirror for Nix, a mirror for other hallmarks.
 #[utoipa::path(
     get, path = "/sha256/{hex}", tag = "bytes",
-    params(("hex" = String, Path, description = "The SHA-256 of the bytes, as 64 lower-case hex digits")),
+    params(
+        ("hex" = String, Path, pattern = "^[0-9a-f]{64}$", description = "The SHA-256 of the bytes, as 64 lower-case hex digits"),
+    ),
     responses(
         (status = 200, description = "The bytes", content_type = "application/octet-stream"),
         (status = 206, description = "The part of them that was asked for", content_type = "application/octet-stream"),
