@@ -367,12 +367,17 @@ async fn what_is_not_to_be_had_says_why() {
         it.way = crate::support::hub::Way::Cdn { linked: false }
     });
     let mut host = Host::of(&hub);
-    let mut held = entry("ajna-held-v1", &bytes);
-    held.0["license"] = json!("MIT");
+    let mut barred = entry("ajna-held-v1", &bytes);
+    barred.0["license"] = json!("MIT");
     let stub = entry("ajna-stub-v1", b"").artifact("sha256", json!("0".repeat(64)));
     let other = ["ajna-good-v1", "ajna-idle-v1", "ajna-wrong-v1", "ajna-gone-v1"];
-    let other = other.map(|id| entry(id, &noise(if id == "ajna-wrong-v1" { 3 } else { 1 }, 1000)));
-    host.index(&[&other[..], &[held, stub]].concat());
+    let seed = |id: &str| match id {
+        "ajna-wrong-v1" => 3,
+        "ajna-gone-v1" => 4,
+        _ => 1,
+    };
+    let other = other.map(|id| entry(id, &noise(seed(id), 1000)));
+    host.index(&[&other[..], &[barred, stub]].concat());
     host.declares(&[
         "ajna-good-v1",
         "ajna-wrong-v1",
