@@ -37,6 +37,18 @@ pub(crate) struct Place {
     pub(crate) state: PathBuf,
 }
 
+impl Place {
+    /// Names a config file and a state folder.
+    pub(crate) fn of(config: PathBuf, state: PathBuf) -> Self {
+        Self { config: Some(config), index: None, state }
+    }
+
+    /// Says whether more was given than where the state is: what to do there, which a daemon knows by itself.
+    pub(crate) fn says_what_to_do(&self) -> bool {
+        self.config.is_some() || self.index.is_some()
+    }
+}
+
 /// This host, opened.
 pub(crate) struct Host {
     pub(crate) config: Config,

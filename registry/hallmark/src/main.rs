@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod delivery;
+mod demo;
 mod engine;
 mod gc;
 mod host;
@@ -15,6 +16,7 @@ mod order;
 mod out;
 mod policy;
 mod records;
+mod remote;
 mod repos;
 mod scrub;
 mod serve;
@@ -39,7 +41,7 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    out::start_log(cli.is_daemon());
+    out::start_log(cli.log_level());
     match cli::run(cli) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::DoesNotHold) => ExitCode::from(1),

@@ -73,6 +73,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Takes the state folder, opens the doors and starts to work.
     pub(crate) fn start(arguments: &Arguments) -> anyhow::Result<Self> {
+        door::widen();
         let host = Host::open(&arguments.place)?;
         let lock = StateLock::take(&host.state)?;
         let mut settings: HttpConfig = host.config.http.clone();
@@ -114,6 +115,11 @@ impl Daemon {
     /// Serves until a signal says to stop, then ends within the grace period.
     pub(crate) fn until_stopped(self) -> anyhow::Result<()> {
         self.runtime.block_on(signals(&self.engine))?;
+        self.stop()
+    }
+
+    /// Ends within the grace period.
+    pub(crate) fn stop(self) -> anyhow::Result<()> {
         service::stopping();
         tracing::info!("Stopping: what runs may take {} more seconds", self.grace.as_secs());
         self.stop.cancel();

@@ -11,7 +11,7 @@ use base::Sha256;
 use utoipa::{
     OpenApi as _, PartialSchema as _,
     openapi::{
-        Components, ContentBuilder, OpenApi, RefOr, ResponseBuilder,
+        Components, ContentBuilder, OpenApi, RefOr, Required, ResponseBuilder,
         path::{Operation, PathItem},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -120,6 +120,10 @@ fn complete(document: &mut OpenApi) {
             add(operation, &ALWAYS);
         }
         if let Some(operation) = post {
+            // No body is the same as an empty object.
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.required = Some(Required::False);
+            }
             add(operation, &ALWAYS);
             add(operation, &WITH_BODY);
         }

@@ -76,7 +76,9 @@ pub(super) async fn serve(doors: Doors, router: Router, app: &App, stop: Cancell
         // What a body gives has to reach the stream as it is.
         .writev(true)
         .max_buf_size(HEAD_BUFFER_BYTES)
-        .max_headers(HEADERS_MAX);
+        .max_headers(HEADERS_MAX)
+        // Who has said all it has to say still gets its answer.
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())
