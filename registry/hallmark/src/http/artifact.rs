@@ -62,7 +62,7 @@ async fn main_file(
 ) -> Response {
     let asked = Asked::of(&app, &request);
     let answer = readable(id).and_then(|id| send(&app, asked, &id, None));
-    answer.unwrap_or_else(|problem| problem.into_response())
+    answer.unwrap_or_else(Problem::into_response)
 }
 
 /// One of a model's files, by its path.
@@ -89,7 +89,7 @@ async fn file(
 ) -> Response {
     let asked = Asked::of(&app, &request);
     let answer = readable(place).and_then(|(id, path)| send(&app, asked, &id, Some(&path)));
-    answer.unwrap_or_else(|problem| problem.into_response())
+    answer.unwrap_or_else(Problem::into_response)
 }
 
 /// Any proven object by its digest: a hashed mirror for Nix, a mirror for other hallmarks.
@@ -114,7 +114,7 @@ async fn object(
 ) -> Response {
     let asked = Asked::of(&app, &request);
     let answer = readable(hex).and_then(|hex| send_object(&app, asked, &hex));
-    answer.unwrap_or_else(|problem| problem.into_response())
+    answer.unwrap_or_else(Problem::into_response)
 }
 
 fn readable<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
