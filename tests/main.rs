@@ -2,6 +2,7 @@
 
 mod support;
 
+mod clients;
 mod corpus;
 mod crash;
 mod daemon;
@@ -13,7 +14,12 @@ mod gc;
 mod git_source;
 mod hf_cache;
 mod http_api;
+mod http_bytes;
+mod http_contract;
+mod http_door;
+mod hub_endpoint;
 mod layering;
+mod nix_builds;
 mod remote;
 mod scrub;
 mod shelf;

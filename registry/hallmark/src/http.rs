@@ -6,16 +6,20 @@
 
 mod acts;
 mod api;
+mod artifact;
+mod bytes;
 mod connection;
 mod cors;
 mod fresh;
 mod guard;
 mod health;
+mod hub;
 mod index;
 mod input;
 mod metrics;
 mod models;
 mod problem;
+mod uses;
 mod watch;
 
 use std::{any::Any, sync::Arc};
@@ -23,6 +27,7 @@ use std::{any::Any, sync::Arc};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    http::HeaderValue,
     middleware,
     response::{IntoResponse as _, Response},
 };
@@ -31,8 +36,8 @@ use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use vault::Shelf;
 
-use self::{api::Document, guard::Guard};
-pub(crate) use self::{api::text as contract, problem::Problem};
+use self::{api::Document, guard::Guard, uses::Uses};
+pub(crate) use self::{api::text as contract, bytes::Face, problem::Problem};
 use crate::{config::HttpConfig, engine::EngineHandle, metrics::Metrics, serve::Doors, world::World};
 
 /// What every handler has at hand.
@@ -44,6 +49,7 @@ struct Inner {
     shelf: Shelf,
     settings: HttpConfig,
     guard: Guard,
+    uses: Uses,
     metrics: Arc<Metrics>,
     watchers: Arc<Semaphore>,
     document: Document,
@@ -62,7 +68,18 @@ impl App {
         let guard = Guard::new(&settings)?;
         let watchers = Arc::new(Semaphore::new(settings.watchers_max));
         let (document, cors) = (Document::new()?, cors::layer(&settings.cors_origins)?);
-        let inner = Inner { engine, shelf, settings, guard, metrics, watchers, document, cors, stop };
+        let inner = Inner {
+            engine,
+            shelf,
+            settings,
+            guard,
+            metrics,
+            watchers,
+            document,
+            cors,
+            stop,
+            uses: Uses::default(),
+        };
         Ok(Self(Arc::new(inner)))
     }
 
@@ -91,6 +108,19 @@ impl App {
         &self.0.guard
     }
 
+    fn uses(&self) -> &Uses {
+        &self.0.uses
+    }
+
+    /// Returns what caches are told about an address that gives the same bytes for ever.
+    fn forever(&self) -> HeaderValue {
+        HeaderValue::from_static(if self.settings().read_token_file.is_some() {
+            "private, max-age=31536000, immutable"
+        } else {
+            "public, max-age=31536000, immutable"
+        })
+    }
+
     fn watchers(&self) -> &Arc<Semaphore> {
         &self.0.watchers
     }
@@ -108,6 +138,7 @@ impl App {
 fn router(app: &App) -> Router {
     let (documented, _) = api::routes().split_for_parts();
     let router = documented
+        .merge(hub::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))

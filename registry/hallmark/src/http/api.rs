@@ -11,14 +11,14 @@ use base::Sha256;
 use utoipa::{
     OpenApi as _, PartialSchema as _,
     openapi::{
-        Components, ContentBuilder, OpenApi, RefOr, ResponseBuilder,
+        Components, ContentBuilder, OpenApi, RefOr, Required, ResponseBuilder,
         path::{Operation, PathItem},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, Problem, acts, fresh, health, index, input::Held, metrics, models, watch};
+use super::{App, Problem, acts, artifact, fresh, health, index, input::Held, metrics, models, watch};
 
 /// What any request can be answered with, whatever it asks for.
 const ALWAYS: [(StatusCode, &str); 7] = [
@@ -48,6 +48,7 @@ const WITH_BODY: [(StatusCode, &str); 4] = [
     tags(
         (name = "models", description = "The catalog, and how its models stand on this host"),
         (name = "index", description = "The document that lists the models"),
+        (name = "bytes", description = "The proven bytes, by model or by digest"),
         (name = "operator", description = "Acting on the host: over the Unix socket in the state folder, or with the operator's token"),
         (name = "health", description = "Whether the daemon is well"),
     ),
@@ -75,6 +76,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         models::routes(),
         index::routes(),
         watch::routes(),
+        artifact::routes(),
         acts::routes(),
         health::routes(),
         metrics::routes(),
@@ -118,6 +120,10 @@ fn complete(document: &mut OpenApi) {
             add(operation, &ALWAYS);
         }
         if let Some(operation) = post {
+            // No body is the same as an empty object.
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.required = Some(Required::False);
+            }
             add(operation, &ALWAYS);
             add(operation, &WITH_BODY);
         }

@@ -1,5 +1,9 @@
 //! Connections: accepted, bounded, served over HTTP/1.1 or h2c, and let go.
 
+mod leash;
+mod outbox;
+mod stream;
+
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
@@ -8,13 +12,12 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::IntoResponse as _,
 };
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Request, Version, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::Semaphore,
     time::{sleep, timeout},
@@ -22,6 +25,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+use self::stream::{Patience, Socket, Stream};
+pub(super) use self::{
+    leash::{Leash, Reading},
+    outbox::{Outbox, PART_BYTES_MAX},
+};
 use super::{App, Problem, guard::Peer};
 use crate::{metrics::Metrics, serve::Doors};
 
@@ -37,6 +45,15 @@ const REFUSAL: Duration = Duration::from_secs(2);
 /// How long to wait after the system had no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How the bytes of an answer leave.
+#[derive(Clone, Debug)]
+pub(super) enum Channel {
+    /// One answer after the other, so the kernel can send files: HTTP/1.
+    Kernel(Outbox),
+    /// Several answers take turns, each piece in a frame of its own: HTTP/2.
+    Frames(Leash),
+}
+
 struct Host {
     router: Router,
     builder: Builder<TokioExecutor>,
@@ -45,6 +62,7 @@ struct Host {
     refusals: Arc<Semaphore>,
     metrics: Arc<Metrics>,
     graceful: GracefulShutdown,
+    patience: Patience,
 }
 
 /// Serves until the stop, then lets requests that run end.
@@ -55,8 +73,12 @@ pub(super) async fn serve(doors: Doors, router: Router, app: &App, stop: Cancell
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(settings.header_seconds_max))
+        // What a body gives has to reach the stream as it is.
+        .writev(true)
         .max_buf_size(HEAD_BUFFER_BYTES)
-        .max_headers(HEADERS_MAX);
+        .max_headers(HEADERS_MAX)
+        // Who has said all it has to say still gets its answer.
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -64,6 +86,10 @@ pub(super) async fn serve(doors: Doors, router: Router, app: &App, stop: Cancell
         .max_header_list_size(64 << 10)
         .max_concurrent_streams(128);
     let seats = Arc::new(Semaphore::new(settings.connections_max));
+    let patience = Patience {
+        opening: Duration::from_secs(settings.header_seconds_max),
+        write: Duration::from_secs(settings.write_seconds_max),
+    };
     let host = Arc::new(Host {
         router,
         builder,
@@ -72,6 +98,7 @@ pub(super) async fn serve(doors: Doors, router: Router, app: &App, stop: Cancell
         refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
         metrics: Arc::clone(&app.0.metrics),
         graceful: GracefulShutdown::new(),
+        patience,
     });
     let mut loops = doors
         .tcp
@@ -131,27 +158,39 @@ async fn pause(error: &std::io::Error) {
 
 impl Host {
     /// Serves one connection on a task of its own.
-    fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Peer) {
+    fn take(&self, socket: impl Socket, peer: Peer) {
         let seats = if peer == Peer::Operator { &self.operators } else { &self.seats };
-        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { return self.refuse(stream) };
+        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { return self.refuse(socket) };
         let counted = self.metrics.connection();
+        let (outbox, leash) = (Outbox::default(), Leash::new(self.patience.write));
+        let frames = leash.clone();
+        let stream = Stream::new(socket, outbox.clone(), self.patience);
         let router = self.router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            let channel = match request.version() {
+                Version::HTTP_2 => Channel::Frames(frames.clone()),
+                _ => Channel::Kernel(outbox.clone()),
+            };
+            request.extensions_mut().insert(channel);
             router.clone().oneshot(request.map(Body::new))
         });
         let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
         let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("A connection ended early: {error}");
+            tokio::select! {
+                biased;
+                () = leash.is_cut() => tracing::debug!("A connection was let go: its client reads no more"),
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!("A connection ended early: {error}");
+                },
             }
             drop((seat, counted));
         });
     }
 
     /// Tells a client that there are too many, if there is time for that.
-    fn refuse(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+    fn refuse(&self, socket: impl Socket) {
         self.metrics.refuse("connections");
         tracing::debug!("A connection was turned away: [http] connections_max is reached");
         let Ok(seat) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
@@ -165,7 +204,7 @@ impl Host {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             Ok::<_, Infallible>(response)
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = self.builder.serve_connection(TokioIo::new(socket), service).into_owned();
         tokio::spawn(async move {
             // Whatever becomes of it, the client is gone afterwards.
             drop(timeout(REFUSAL, connection).await);

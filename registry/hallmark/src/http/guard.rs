@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
 use self::rate::Rate;
-use super::{App, Problem};
+use super::{App, Problem, hub};
 use crate::{
     config::HttpConfig,
     metrics::{Asked, Route},
@@ -96,7 +96,8 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
 
 async fn answer(app: &App, request: Request, next: Next, route: &Route) -> Response {
     if let Err(problem) = admit(app, &request) {
-        return problem.into_response();
+        let is_hub = problem.code() == StatusCode::UNAUTHORIZED && hub::is_hub(request.uri().path());
+        return if is_hub { hub::Refusal::token_needed().into_response() } else { problem.into_response() };
     }
     // Operators, and those who only ask whether the daemon is well, are never turned away by what others do.
     let is_free = is_open(&request) || request.extensions().get() == Some(&Peer::Operator);
@@ -232,6 +233,17 @@ pub(super) fn operator(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Re
         Ok(())
     } else {
         Err(unauthorized("acting on the host"))
+    }
+}
+
+/// Says in what role somebody holds a token of this host.
+pub(super) fn holder(app: &App, headers: &HeaderMap) -> Option<&'static str> {
+    let (guard, given) = (app.guard(), bearer(headers)?);
+    let holds = |token: &Option<Sha256>| token.as_ref().is_some_and(|it| same(&given, it));
+    match (holds(&guard.operator_token), holds(&guard.read_token)) {
+        (true, _) => Some("operator"),
+        (false, true) => Some("reader"),
+        (false, false) => None,
     }
 }
 
