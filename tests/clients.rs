@@ -201,7 +201,7 @@ const [repo, hubUrl, cacheDir] = process.argv.slice(2);
 const blob = await downloadFile({ repo, path: 'model.safetensors', hubUrl, xet: false });
 const hash = createHash('sha256').update(Buffer.from(await blob.arrayBuffer())).digest('hex');
 const paths = [];
-for await (const file of listFiles({ repo, hubUrl, recursive: true })) paths.push(file.path);
+for await (const it of listFiles({ repo, hubUrl, recursive: true })) if (it.type === 'file') paths.push(it.path);
 const folder = await snapshotDownload({ repo, hubUrl, cacheDir });
 console.log(JSON.stringify({ hash, paths: paths.sort(), folder }));
 ";
@@ -211,10 +211,10 @@ console.log(JSON.stringify({ hash, paths: paths.sort(), folder }));
     command.args(["--input-type=module", "-e", script, "--"]);
     command.arg(package.join("dist/index.mjs")).args([REPO, &it.daemon.url()]).arg(&cache);
     let said = client.done(&mut command);
-    let said: serde_json::Value = said
-        .lines()
-        .find_map(|it| serde_json::from_str(it).ok())
-        .unwrap_or_else(|| panic!("no JSON in {said:?}"));
+    // The client prints what it does as well.
+    let last = said.lines().last().unwrap_or_default();
+    let said: serde_json::Value =
+        serde_json::from_str(last).unwrap_or_else(|error| panic!("{error}: {said}"));
     let wanted = files(&it.host);
     let main = wanted.iter().find(|it| it.0 == "model.safetensors").unwrap();
     assert_eq!(said["hash"], json!(main.1.to_string()));

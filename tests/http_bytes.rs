@@ -395,7 +395,7 @@ async fn what_is_not_to_be_had_says_why() {
     for (path, status, kind, says) in [
         ("ajna-held-v1/artifact", 409, "not-served", "is held"),
         ("ajna-wrong-v1/artifact", 409, "not-served", "is quarantined"),
-        ("ajna-gone-v1/artifact", 503, "not-here", "is failed"),
+        ("ajna-gone-v1/artifact", 409, "not-here", "is failed"),
         ("ajna-stub-v1/artifact", 404, "not-served", "is stub"),
         ("ajna-idle-v1/artifact", 404, "not-served", "is available"),
         ("ajna-lost-v1/artifact", 404, "no-such-model", "not found in index"),

@@ -228,14 +228,11 @@ fn not_served(model: &Model) -> Problem {
         At::Queued | At::Fetching => return coming(id.as_str(), &format!("is {state}{why}")),
         At::Failed => {
             let wait = model.retry_at.map(|it| it.since(SystemClock.now()).as_secs());
-            return Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not-here",
-                "The model could not be fetched",
-            )
-            .detail(format!("{id} is {state}{why}"))
-            .remedy("remove the cause; it is tried again by itself, or at once by `hallmark sync`")
-            .retry_after(wait.unwrap_or(RETRY_SECONDS_MAX).clamp(1, RETRY_SECONDS_MAX));
+            // No 503: who asks again and again helps neither himself nor the daemon.
+            return Problem::new(StatusCode::CONFLICT, "not-here", "The model could not be fetched")
+                .detail(format!("{id} is {state}{why}"))
+                .remedy("remove the cause; it is tried again by itself, or at once by `hallmark sync`")
+                .retry_after(wait.unwrap_or(RETRY_SECONDS_MAX).clamp(1, RETRY_SECONDS_MAX));
         }
         At::Held => (StatusCode::CONFLICT, "change what the policy objects to, or the policy"),
         At::Quarantined => {
