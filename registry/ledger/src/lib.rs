@@ -9,6 +9,7 @@
 
 pub mod auth;
 pub mod event;
+pub mod filter;
 pub mod key;
 pub mod kinds;
 
@@ -17,4 +18,5 @@ pub use event::{
     Accepted, Author, BodyId, Claimed, Draft, EventId, Kind, Leaf, Leniency, Limits, ParseError, Position,
     Scheme, Sid, Signed, Tag, VerifyError,
 };
+pub use filter::Filter;
 pub use key::SecretKey;
