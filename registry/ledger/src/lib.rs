@@ -7,16 +7,25 @@
 //! - What is derived (clocks, members, trees) is a pure fold over the log: a replay gives the same, digest for digest.
 //! - No socket and no runtime: a relay session takes a frame and returns replies, the log is called and answers.
 
+pub mod admission;
 pub mod auth;
 pub mod event;
 pub mod filter;
+pub mod fold;
 pub mod key;
 pub mod kinds;
+pub mod log;
+mod store;
+pub mod tree;
 
+pub use admission::{Policy, Refusal};
 pub use auth::{Auth, AuthTag};
 pub use event::{
     Accepted, Author, BodyId, Claimed, Draft, EventId, Kind, Leaf, Leniency, Limits, ParseError, Position,
     Scheme, Sid, Signed, Tag, VerifyError,
 };
 pub use filter::Filter;
+pub use fold::{Derived, Fold, Live};
 pub use key::SecretKey;
+pub use log::{AppendError, Log, Options, Outcome, PageMark, Prepared, Query};
+pub use store::{DamageError, OpenError, StoreError, Stored};

@@ -143,6 +143,23 @@ impl Claimed {
         })
     }
 
+    /// Reads an event that was accepted before, when limits may have been others.
+    pub(crate) fn parse_stored(json: &str) -> Result<Self, ParseError> {
+        let limits =
+            Limits { event_bytes_max: usize::MAX, tags_max: usize::MAX, tag_value_bytes_max: usize::MAX };
+        Self::parse(json, &limits)
+    }
+
+    /// Takes an event for verified, since it was when it was stored.
+    pub(crate) fn trust(self, body: super::BodyId, scheme: super::Scheme) -> super::Signed {
+        let Self { id, author, mut draft, content, signature } = self;
+        draft.content = match content {
+            Content::Text(text) => text,
+            Content::Object { raw, .. } => raw,
+        };
+        super::Signed::new(id, author, draft, signature, body, scheme)
+    }
+
     /// Returns the id that the event says it has.
     pub fn id(&self) -> EventId {
         self.id

@@ -14,6 +14,19 @@ pub struct Accepted {
     pub event: Signed,
     /// Where the log put it.
     pub at: Position,
+    json: Box<str>,
+}
+
+impl Accepted {
+    /// Joins an event, its place, and the JSON that both are written with.
+    pub(crate) fn new(event: Signed, at: Position, json: impl Into<Box<str>>) -> Self {
+        Self { event, at, json: json.into() }
+    }
+
+    /// Returns the event as JSON, made once: what every subscriber is sent.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
 }
 
 /// A place in one log. Nothing of it is signed by the author but what `depth` is computed from.
