@@ -74,9 +74,7 @@ impl SecretKey {
     /// Reads the key in a file that only its owner can read.
     pub fn read(path: &Path) -> Result<Self, KeyError> {
         let io = |source| KeyError::Io { path: path.to_owned(), source };
-        if fs::metadata(path).map_err(io)?.permissions().mode() & 0o007 != 0 {
-            return Err(KeyError::Open { path: path.to_owned() });
-        }
+        check_closed(path)?;
         let text = fs::read_to_string(path).map_err(io)?;
         Self::parse(&text).ok_or_else(|| KeyError::Form { path: path.to_owned() })
     }
@@ -117,6 +115,13 @@ impl SecretKey {
             RecoverableSignature::sign_ecdsa_recoverable(Message::from_digest(digest), &self.secret);
         Signed::new(id, author, draft, Signature::of(&signature), digests.body, scheme)
     }
+}
+
+/// Says whether others may read a secret.
+pub(crate) fn check_closed(path: &Path) -> Result<(), KeyError> {
+    let meta = fs::metadata(path).map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
+    let others = meta.permissions().mode() & 0o007;
+    if others > 0 { Err(KeyError::Open { path: path.to_owned() }) } else { Ok(()) }
 }
 
 /// Writes a secret into a new file, whole or not at all, readable by its owner alone.

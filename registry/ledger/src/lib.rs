@@ -29,3 +29,4 @@ pub use fold::{Derived, Fold, Live};
 pub use key::SecretKey;
 pub use log::{AppendError, Log, Options, Outcome, PageMark, Prepared, Query};
 pub use store::{DamageError, OpenError, StoreError, Stored};
+pub use tree::{Checkpoint, CheckpointKey, ProofBundle};

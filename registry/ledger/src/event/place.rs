@@ -85,4 +85,42 @@ impl Leaf {
         );
         text.into_bytes()
     }
+
+    /// Reads a leaf's bytes, if they are in its one form.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let wire: Wire = serde_json::from_slice(bytes).ok()?;
+        let digest = |it: &str| Sha256::parse(it).ok();
+        let leaf = Self {
+            id: EventId::parse(&wire.id).ok()?,
+            body: BodyId::from_digest(digest(&wire.body)?),
+            author: Address::parse(&format!("0x{}", wire.pubkey)).ok()?,
+            sid: Sid::parse(&wire.sid).ok(),
+            kind: Kind(wire.key),
+            at: Position {
+                seq: wire.seq,
+                n: wire.n,
+                tick: wire.tick,
+                depth: wire.depth,
+                prev: if wire.prev.is_empty() { None } else { Some(digest(&wire.prev)?) },
+                received: UnixSeconds(wire.t),
+            },
+        };
+        (leaf.to_bytes() == bytes).then_some(leaf)
+    }
+}
+
+/// A leaf's fields as they are written.
+#[derive(Deserialize)]
+struct Wire {
+    seq: u64,
+    id: String,
+    body: String,
+    pubkey: String,
+    sid: String,
+    key: u16,
+    n: u64,
+    tick: u64,
+    depth: u64,
+    prev: String,
+    t: u64,
 }

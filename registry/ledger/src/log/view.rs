@@ -194,6 +194,15 @@ impl Log {
     }
 }
 
+impl Log {
+    pub(crate) fn reading<T>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.shared.reading(work)
+    }
+}
+
 /// Counts a subspace back to when the log had `size` events: along its chain, from its head.
 fn row_at(store: &Store, mut row: SpaceRow, size: u64) -> Result<SpaceRow, StoreError> {
     while let Some((seq, _)) = row.head.filter(|it| it.0 >= size) {
