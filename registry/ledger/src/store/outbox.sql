@@ -1,0 +1,12 @@
+-- What is still to be published, and where. A row stays after it is done, so that nothing is sent twice.
+CREATE TABLE outbox (
+    relay TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    state INTEGER NOT NULL,
+    tries INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (relay, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX outbox_due ON outbox (relay, due, seq) WHERE state = 0;
