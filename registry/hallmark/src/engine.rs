@@ -82,6 +82,8 @@ pub(crate) struct Engine {
     also: BTreeSet<ModelId>,
     /// When models are tried again.
     due: BTreeSet<(UnixSeconds, ModelId)>,
+    /// Models whose bytes are coming, with how many of them were told.
+    fetching: BTreeMap<ModelId, u64>,
     /// Which models have had files in a repository.
     members: BTreeMap<RepoName, BTreeSet<ModelId>>,
 }
@@ -121,6 +123,7 @@ impl Engine {
             config: 1,
             also: BTreeSet::new(),
             due: BTreeSet::new(),
+            fetching: BTreeMap::new(),
             members: BTreeMap::new(),
         };
         engine.take_catalog(true);
@@ -136,7 +139,7 @@ impl Engine {
         let bell = Arc::clone(&self.bell);
         loop {
             let until_due = self.until_due();
-            let is_fetching = self.at_work.keys().any(|it| self.state(it) == Some(State::Fetching));
+            let is_fetching = !self.fetching.is_empty();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
@@ -361,21 +364,20 @@ impl Engine {
                 (model.wanted, model.order, model.retry_at) = (false, None, None);
                 self.enter(&mut model, State::Stub, vec![why], now);
             }
-            Action::Leave => self.leave(&mut model, now, repos),
+            Action::Leave => self.leave(&mut model, "no longer asked for; gc removes it", now, repos),
             Action::Forget => {
-                self.leave(&mut model, now, repos);
+                self.leave(&mut model, "no longer in the index; gc removes it", now, repos);
                 if model.state == State::Available {
                     self.world.models.remove(id);
                     return;
                 }
-                model.why = vec!["no longer in the index; gc removes it".to_owned()];
             }
         }
         self.insert(model);
     }
 
     /// Stops asking for a model. What is here of it stays until gc.
-    fn leave(&mut self, model: &mut Model, now: UnixSeconds, repos: &mut BTreeSet<RepoName>) {
+    fn leave(&mut self, model: &mut Model, why: &str, now: UnixSeconds, repos: &mut BTreeSet<RepoName>) {
         self.call_off(&model.id);
         if let Some(order) = model.order.take() {
             repos.extend(repos_of(&order));
@@ -385,11 +387,8 @@ impl Engine {
         }
         let is_here = model.shown.is_some() || model.state == State::Withdrawn;
         (model.wanted, model.retry_at, model.transfers) = (false, None, Vec::new());
-        let (state, why) = if is_here {
-            (State::Withdrawn, vec!["no longer asked for; gc removes it".to_owned()])
-        } else {
-            (State::Available, Vec::new())
-        };
+        let (state, why) =
+            if is_here { (State::Withdrawn, vec![why.to_owned()]) } else { (State::Available, Vec::new()) };
         self.enter(model, state, why, now);
     }
 
@@ -538,6 +537,11 @@ impl Engine {
         if let Some(at) = model.retry_at {
             self.due.insert((at, id.clone()));
         }
+        if model.state == State::Fetching {
+            self.fetching.entry(id.clone()).or_insert(0);
+        } else {
+            self.fetching.remove(&id);
+        }
         let orders = [model.order.as_deref(), model.shown.as_ref().map(|it| it.order.as_ref())];
         for repo in orders.into_iter().flatten().flat_map(repos_of) {
             self.members.entry(repo).or_default().insert(id.clone());
@@ -614,17 +618,18 @@ impl Engine {
         }
     }
 
-    fn tell_progress(&self) {
-        for id in self.at_work.keys() {
+    fn tell_progress(&mut self) {
+        for (id, told) in &mut self.fetching {
             let Some(model) = self.world.models.get(id) else { continue };
-            if let Some((bytes, size_bytes)) = model.progress() {
-                let phases = model.transfers.iter().filter(|it| it.bytes() < it.size_bytes);
-                let phase = phases.map(|it| it.phase()).find(|it| !it.is_empty());
-                self.news.tell(
-                    "progress",
-                    &json!({ "id": id, "bytes": bytes, "size_bytes": size_bytes, "phase": phase }),
-                );
-            }
+            // Those that wait for their turn have nothing to tell.
+            let Some((bytes, size_bytes)) = model.progress().filter(|it| it.0 != *told) else { continue };
+            *told = bytes;
+            let phases = model.transfers.iter().filter(|it| it.bytes() < it.size_bytes);
+            let phase = phases.map(|it| it.phase()).find(|it| !it.is_empty());
+            self.news.tell(
+                "progress",
+                &json!({ "id": id, "bytes": bytes, "size_bytes": size_bytes, "phase": phase }),
+            );
         }
     }
 
