@@ -15,7 +15,9 @@ pub mod fold;
 pub mod key;
 pub mod kinds;
 pub mod log;
+pub mod rules;
 mod store;
+pub mod subspace;
 pub mod tree;
 
 pub use admission::{Policy, Refusal};
@@ -29,4 +31,5 @@ pub use fold::{Derived, Fold, Live};
 pub use key::SecretKey;
 pub use log::{AppendError, Log, Options, Outcome, PageMark, Prepared, Query};
 pub use store::{DamageError, OpenError, StoreError, Stored};
+pub use subspace::Membership;
 pub use tree::{Checkpoint, CheckpointKey, ProofBundle};
