@@ -7,6 +7,7 @@
 mod connection;
 mod guard;
 mod health;
+mod ledger;
 mod problem;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use vault::Shelf;
 
 use self::guard::Guard;
 pub(crate) use self::problem::Problem;
-use crate::{config::HttpConfig, engine::EngineHandle, serve::Doors, world::World};
+use crate::{config::HttpConfig, engine::EngineHandle, ledger::Ledger, serve::Doors, world::World};
 
 /// What every handler has at hand.
 #[derive(Clone)]
@@ -26,14 +27,20 @@ pub(crate) struct App(Arc<Inner>);
 struct Inner {
     engine: EngineHandle,
     shelf: Shelf,
+    ledger: Option<Ledger>,
     settings: HttpConfig,
     guard: Guard,
 }
 
 impl App {
-    pub(crate) fn new(engine: EngineHandle, shelf: Shelf, settings: HttpConfig) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        engine: EngineHandle,
+        shelf: Shelf,
+        ledger: Option<Ledger>,
+        settings: HttpConfig,
+    ) -> anyhow::Result<Self> {
         let guard = Guard::new(&settings)?;
-        Ok(Self(Arc::new(Inner { engine, shelf, settings, guard })))
+        Ok(Self(Arc::new(Inner { engine, shelf, ledger, settings, guard })))
     }
 
     /// Returns what is known now.
@@ -47,6 +54,11 @@ impl App {
 
     pub(crate) fn shelf(&self) -> &Shelf {
         &self.0.shelf
+    }
+
+    /// Returns the log of signed events, if this host keeps one.
+    fn ledger(&self) -> Result<&Ledger, Problem> {
+        self.0.ledger.as_ref().ok_or_else(ledger::switched_off)
     }
 
     pub(crate) fn settings(&self) -> &HttpConfig {
@@ -63,6 +75,7 @@ fn router(app: &App) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .merge(ledger::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))

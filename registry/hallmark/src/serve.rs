@@ -30,6 +30,7 @@ use crate::{
     engine::{Ask, Engine, EngineHandle},
     host::{Host, Place},
     http::{self, App},
+    ledger::{self, Ledger},
     news::News,
     out,
 };
@@ -74,6 +75,8 @@ impl Daemon {
     pub(crate) fn start(arguments: &Arguments) -> anyhow::Result<Self> {
         let host = Host::open(&arguments.place)?;
         let lock = StateLock::take(&host.state)?;
+        // Before anything else that is alive: a log that is damaged ends the start, with nothing begun.
+        let ledger = Ledger::open(&host)?;
         let mut settings: HttpConfig = host.config.http.clone();
         settings.listen = arguments.listen.unwrap_or(settings.listen);
         let grace = Duration::from_secs(settings.stop_seconds_max);
@@ -87,7 +90,11 @@ impl Daemon {
         let shelf = host.shelf.clone();
         let (engine, engine_thread) =
             start_engine(arguments.place.clone(), host, news, runtime.handle().clone(), stop.clone())?;
-        let app = App::new(engine.clone(), shelf, settings)?;
+        if let Some(ledger) = &ledger {
+            let (ledger, worlds) = (ledger.clone(), engine.worlds());
+            runtime.spawn(ledger::scribe(ledger, shelf.clone(), worlds, stop.clone()));
+        }
+        let app = App::new(engine.clone(), shelf, ledger, settings)?;
         runtime.spawn(http::serve(doors, app, stop.clone()));
         runtime.spawn(service::tell(engine.clone(), stop.clone()));
         Ok(Self { runtime, engine, engine_thread, address, grace, stop, _lock: lock })

@@ -1,0 +1,190 @@
+//! The daemon's own log of signed events: opened at the start, written by one thread, read by anybody who asks.
+//!
+//! - An event is acknowledged once it is on disk. Signatures are checked on a few threads, and whoever comes while
+//!   all of them are busy waits.
+//! - The engine knows nothing of it. What becomes of models is read off the worlds that it publishes.
+
+mod chain;
+mod findings;
+mod scribe;
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread::available_parallelism,
+};
+
+use anyhow::Context as _;
+use base::{Address, SystemClock};
+use ledger::{
+    Accepted, AppendError, CheckpointKey, Kind, Live, Log, Membership, Options, Outcome, Prepared, SecretKey,
+    Sid, StoreError, log::ClaimError,
+};
+use tokio::{
+    sync::{Semaphore, broadcast, oneshot},
+    task::spawn_blocking,
+};
+
+pub(crate) use self::scribe::scribe;
+use crate::{
+    config::{LedgerConfig, RulesMode},
+    host::Host,
+};
+
+/// What the service manager calls the key that it hands over.
+const CREDENTIAL: &str = "signing-key";
+/// How many readers may be at the file at once.
+const READERS_MAX: usize = 16;
+
+/// The log and who signs in it. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Ledger(Arc<Inner>);
+
+struct Inner {
+    log: Log,
+    key: SecretKey,
+    checkpoint_key: CheckpointKey,
+    config: LedgerConfig,
+    host: String,
+    /// Who is in which subspace.
+    members: Arc<Live<Membership>>,
+    /// What came in, for those who listen.
+    accepted: broadcast::Sender<Arc<Accepted>>,
+    verifiers: Semaphore,
+    readers: Semaphore,
+}
+
+/// Why nobody knows what became of an event, or why it is none.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    /// It is no event, or its author did not sign it.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// It may be sent again.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+impl Ledger {
+    /// Opens the log of this host and makes its keys if they are missing; `None` if the operator wants no log.
+    pub(crate) fn open(host: &Host) -> anyhow::Result<Option<Self>> {
+        let config = host.config.ledger.clone();
+        if !config.enabled {
+            return Ok(None);
+        }
+        if config.rules_mode == RulesMode::Enforce {
+            // To let everything in and call it enforced would be worse than to say so.
+            anyhow::bail!(
+                "[ledger] rules_mode = \"enforce\" has nothing to enforce yet: no source of energy can be named; use \"record\""
+            );
+        }
+        let key = SecretKey::read_or_create(&key_file(&config, &host.state))?;
+        let own_name = format!("hallmark/{}", ledger::Author::lower(key.address()));
+        let origin = config.origin.as_deref().unwrap_or(&own_name);
+        let checkpoint_key = CheckpointKey::read_or_create(&config.checkpoint_key_file(&host.state), origin)?;
+        if config.origin.as_deref().is_some_and(|it| it != checkpoint_key.origin()) {
+            tracing::warn!(
+                "The log keeps its name {}: it is part of every checkpoint that it signed",
+                checkpoint_key.origin()
+            );
+        }
+        let accepted = broadcast::Sender::new(config.client_queue_max.max(16));
+        let (members, bell) = (Arc::new(Live::<Membership>::default()), accepted.clone());
+        let options = Options {
+            policy: config.policy(),
+            clock: Arc::new(SystemClock),
+            folds: vec![members.clone()],
+            // It is no error if nobody listens.
+            observer: Some(Box::new(move |it| drop(bell.send(Arc::clone(it))))),
+        };
+        let log = Log::open(&config.file(&host.state), options)?;
+        let verifiers = Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get));
+        let readers = Semaphore::new(READERS_MAX);
+        let host = config.host.clone().unwrap_or_else(host_name);
+        let inner = Inner { log, key, checkpoint_key, config, host, members, accepted, verifiers, readers };
+        Ok(Some(Self(Arc::new(inner))))
+    }
+
+    /// Checks an event and puts it into the log. Returns what became of it, when that is on disk.
+    pub(crate) async fn publish(&self, json: String) -> Result<Outcome, PublishError> {
+        let prepared = {
+            let _seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
+            let (limits, leniency) = (self.0.config.limits(), self.0.config.leniency());
+            let verified = spawn_blocking(move || Prepared::verify(&json, &limits, leniency)).await;
+            verified.map_err(|_| AppendError::Closed)??
+        };
+        let (answer, outcome) = oneshot::channel();
+        // Whoever asked may have gone away; the event stays.
+        self.0.log.submit(vec![prepared], Box::new(move |it| drop(answer.send(it))))?;
+        let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
+        outcomes.into_iter().next().ok_or(AppendError::Closed.into())
+    }
+
+    /// Reads the log on a thread that may wait for the disk.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Ledger) -> Result<T, StoreError> + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let _seat = self.0.readers.acquire().await.context("wait for the log")?;
+        let ledger = self.clone();
+        spawn_blocking(move || look(&ledger)).await.context("read on a thread")?.context("read the log")
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.0.log
+    }
+
+    pub(crate) fn config(&self) -> &LedgerConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn checkpoint_key(&self) -> &CheckpointKey {
+        &self.0.checkpoint_key
+    }
+
+    pub(crate) fn members(&self) -> &Live<Membership> {
+        &self.0.members
+    }
+
+    /// Returns the daemon's own name among authors.
+    pub(crate) fn address(&self) -> Address {
+        self.0.key.address()
+    }
+
+    /// Returns what this host is called in what the daemon signs.
+    pub(crate) fn host(&self) -> &str {
+        &self.0.host
+    }
+
+    /// Returns the subspace that the daemon signs in.
+    pub(crate) fn own_space() -> Sid {
+        chain::own_subspace().computed_sid()
+    }
+
+    /// Begins to hear of every event that comes in.
+    pub(crate) fn accepted(&self) -> broadcast::Receiver<Arc<Accepted>> {
+        self.0.accepted.subscribe()
+    }
+
+    /// Says whether only its parties and the operator may read a kind.
+    pub(crate) fn is_private(&self, kind: Kind) -> bool {
+        self.0.config.is_private(kind)
+    }
+}
+
+/// Returns the key's file: the operator's, the service manager's, or our own.
+fn key_file(config: &LedgerConfig, state: &Path) -> PathBuf {
+    let given = || {
+        let path = PathBuf::from(env::var_os("CREDENTIALS_DIRECTORY")?).join(CREDENTIAL);
+        path.exists().then_some(path)
+    };
+    config.key_file.clone().or_else(given).unwrap_or_else(|| state.join("daemon.key"))
+}
+
+/// Returns what this machine calls itself.
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
+}
