@@ -73,7 +73,8 @@ fn pipelined(log: &Log, round: u64, bare: f64) {
                     });
                     let (done, outcome) = std::sync::mpsc::channel();
                     let prepared = prepared.collect();
-                    log.submit(prepared, Box::new(move |it| drop(done.send(it.is_ok())))).expect("queued");
+                    log.submit(prepared, Box::new(move |it| done.send(it.is_ok()).unwrap_or_default()))
+                        .expect("queued");
                     batches.push(outcome);
                 }
                 assert!(batches.into_iter().all(|it| it.recv() == Ok(true)));

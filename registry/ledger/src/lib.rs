@@ -15,6 +15,7 @@ pub mod fold;
 pub mod key;
 pub mod kinds;
 pub mod log;
+pub mod relay;
 pub mod rules;
 mod store;
 pub mod subspace;
