@@ -30,7 +30,7 @@ use std::{
 use base::Clock;
 
 pub use self::{
-    prepared::{Prepared, verify_batch},
+    prepared::{ClaimError, Prepared, verify_batch},
     query::{PageMark, Query},
     view::{SpaceView, Walk},
 };
