@@ -9,6 +9,7 @@ mod guard;
 mod health;
 mod ledger;
 mod problem;
+mod relay;
 
 use std::sync::Arc;
 
@@ -76,6 +77,7 @@ fn router(app: &App) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .merge(ledger::routes())
+        .merge(relay::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))

@@ -18,13 +18,14 @@ use std::{
 use anyhow::Context as _;
 use base::{Address, SystemClock};
 use ledger::{
-    Accepted, AppendError, CheckpointKey, Kind, Live, Log, Membership, Options, Outcome, Prepared, SecretKey,
-    Sid, StoreError, log::ClaimError,
+    Accepted, AppendError, CheckpointKey, Claimed, Kind, Live, Log, Membership, Options, Outcome, Prepared,
+    SecretKey, Sid, Signed, StoreError, VerifyError, log::ClaimError, relay::Relay,
 };
 use tokio::{
     sync::{Semaphore, broadcast, oneshot},
     task::spawn_blocking,
 };
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::scribe::scribe;
 use crate::{
@@ -42,7 +43,7 @@ const READERS_MAX: usize = 16;
 pub(crate) struct Ledger(Arc<Inner>);
 
 struct Inner {
-    log: Log,
+    log: Arc<Log>,
     key: SecretKey,
     checkpoint_key: CheckpointKey,
     config: LedgerConfig,
@@ -53,6 +54,10 @@ struct Inner {
     accepted: broadcast::Sender<Arc<Accepted>>,
     verifiers: Semaphore,
     readers: Semaphore,
+    /// What holds for all clients of the relay, and their places.
+    relay: Arc<Relay>,
+    seats: Arc<Semaphore>,
+    stop: CancellationToken,
 }
 
 /// Why nobody knows what became of an event, or why it is none.
@@ -68,7 +73,7 @@ pub(crate) enum PublishError {
 
 impl Ledger {
     /// Opens the log of this host and makes its keys if they are missing; `None` if the operator wants no log.
-    pub(crate) fn open(host: &Host) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn open(host: &Host, stop: CancellationToken) -> anyhow::Result<Option<Self>> {
         let config = host.config.ledger.clone();
         if !config.enabled {
             return Ok(None);
@@ -98,11 +103,28 @@ impl Ledger {
             // It is no error if nobody listens.
             observer: Some(Box::new(move |it| drop(bell.send(Arc::clone(it))))),
         };
-        let log = Log::open(&config.file(&host.state), options)?;
-        let verifiers = Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get));
-        let readers = Semaphore::new(READERS_MAX);
-        let host = config.host.clone().unwrap_or_else(host_name);
-        let inner = Inner { log, key, checkpoint_key, config, host, members, accepted, verifiers, readers };
+        let relay = Relay {
+            limits: config.limits(),
+            leniency: config.leniency(),
+            private_kinds: config.private_kinds.iter().copied().map(Kind).collect(),
+            operator: Some(key.address()),
+            hosts: config.relay_hosts.iter().cloned().collect(),
+            ..Relay::default()
+        };
+        let inner = Inner {
+            log: Arc::new(Log::open(&config.file(&host.state), options)?),
+            key,
+            checkpoint_key,
+            host: config.host.clone().unwrap_or_else(host_name),
+            members,
+            accepted,
+            verifiers: Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get)),
+            readers: Semaphore::new(READERS_MAX),
+            relay: Arc::new(relay),
+            seats: Arc::new(Semaphore::new(config.clients_max.min(Semaphore::MAX_PERMITS))),
+            stop,
+            config,
+        };
         Ok(Some(Self(Arc::new(inner))))
     }
 
@@ -114,11 +136,29 @@ impl Ledger {
             let verified = spawn_blocking(move || Prepared::verify(&json, &limits, leniency)).await;
             verified.map_err(|_| AppendError::Closed)??
         };
+        Ok(self.submit(prepared).await?)
+    }
+
+    /// Checks the signature of an event on one of the threads for that.
+    pub(crate) async fn verify(&self, claimed: Claimed) -> Result<Result<Signed, VerifyError>, AppendError> {
+        let _seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
+        let leniency = self.0.config.leniency();
+        spawn_blocking(move || claimed.verify(leniency)).await.map_err(|_| AppendError::Closed)
+    }
+
+    /// Queues an event for the log at once. The future says what became of it, when that is on disk.
+    pub(crate) fn submit(
+        &self,
+        prepared: Prepared,
+    ) -> impl Future<Output = Result<Outcome, AppendError>> + Send + use<> {
         let (answer, outcome) = oneshot::channel();
         // Whoever asked may have gone away; the event stays.
-        self.0.log.submit(vec![prepared], Box::new(move |it| drop(answer.send(it))))?;
-        let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
-        outcomes.into_iter().next().ok_or(AppendError::Closed.into())
+        let queued = self.0.log.submit(vec![prepared], Box::new(move |it| drop(answer.send(it))));
+        async move {
+            queued?;
+            let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
+            outcomes.into_iter().next().ok_or(AppendError::Closed)
+        }
     }
 
     /// Reads the log on a thread that may wait for the disk.
@@ -131,7 +171,22 @@ impl Ledger {
         spawn_blocking(move || look(&ledger)).await.context("read on a thread")?.context("read the log")
     }
 
-    pub(crate) fn log(&self) -> &Log {
+    /// Returns what holds for all clients of the relay.
+    pub(crate) fn relay(&self) -> &Arc<Relay> {
+        &self.0.relay
+    }
+
+    /// Returns the places for clients of the relay.
+    pub(crate) fn seats(&self) -> &Arc<Semaphore> {
+        &self.0.seats
+    }
+
+    /// Returns what says that the daemon stops.
+    pub(crate) fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    pub(crate) fn log(&self) -> &Arc<Log> {
         &self.0.log
     }
 

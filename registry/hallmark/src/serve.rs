@@ -76,7 +76,8 @@ impl Daemon {
         let host = Host::open(&arguments.place)?;
         let lock = StateLock::take(&host.state)?;
         // Before anything else that is alive: a log that is damaged ends the start, with nothing begun.
-        let ledger = Ledger::open(&host)?;
+        let stop = CancellationToken::new();
+        let ledger = Ledger::open(&host, stop.clone())?;
         let mut settings: HttpConfig = host.config.http.clone();
         settings.listen = arguments.listen.unwrap_or(settings.listen);
         let grace = Duration::from_secs(settings.stop_seconds_max);
@@ -85,7 +86,6 @@ impl Daemon {
         let _inside = runtime.enter();
         let doors = door::open(settings.listen, &socket_path(&host.state))?;
         let address = doors.address;
-        let stop = CancellationToken::new();
         let news = Arc::new(News::new(SystemClock.now().0, settings.events_kept));
         let shelf = host.shelf.clone();
         let (engine, engine_thread) =

@@ -36,6 +36,8 @@ pub(crate) struct LedgerConfig {
     pub(crate) relays: Vec<RelayUrl>,
     /// Kinds that only their parties and the operator may read, such as conversations, 30410, and sessions, 30411.
     pub(crate) private_kinds: Vec<u16>,
+    /// The host names that clients reach the relay by; an AUTH that is meant for another is refused. Empty takes any.
+    pub(crate) relay_hosts: Vec<String>,
     /// Whether a subspace may be named by a symbol such as `0xMG`, which nothing can check.
     allow_symbolic_sids: bool,
     /// Whether events are let in before their subspace is known.
@@ -115,6 +117,7 @@ impl Default for LedgerConfig {
             signs_as: SignsAs::Spec,
             relays: Vec::new(),
             private_kinds: Vec::new(),
+            relay_hosts: Vec::new(),
             allow_symbolic_sids: policy.allow_symbolic_sids,
             allow_orphans: policy.allow_orphans,
             keep_other_kinds: policy.keep_other_kinds,

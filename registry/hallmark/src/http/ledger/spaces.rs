@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     http::StatusCode,
 };
-use ledger::{Author, Sid, StoreError, kinds::Subspace, log::SpaceView, rules::Truth, subspace::Space};
+use ledger::{Author, Sid, kinds::Subspace, log::SpaceView, rules::Truth, subspace::Space};
 use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
