@@ -90,6 +90,26 @@ async fn a_seed_is_known_by_its_digest_and_not_by_its_name() {
 }
 
 #[tokio::test]
+async fn a_seed_may_be_a_link_or_a_single_file() {
+    let hub = FixtureHub::start().await;
+    let (host, bytes) = (Host::of(&hub), noise(1, LENGTH));
+    let file = host.write("store/file", &bytes);
+    // As a folder of the Nix store is made: links only. One of them leads nowhere, one in a circle.
+    std::fs::create_dir(host.path("links")).unwrap();
+    for (target, name) in
+        [(file.as_path(), "model.bin"), ("/no/such/file".as_ref(), "lost"), (".".as_ref(), "self")]
+    {
+        std::os::unix::fs::symlink(target, host.path("links").join(name)).unwrap();
+    }
+    for seed in ["links", "store/file", "links/model.bin"] {
+        let want = want_from(&bytes, vec![Source::Seeds(host.path(seed))]);
+        let verified = host.fetch(&want).await.unwrap().verify(&want).unwrap();
+        assert_eq!(std::fs::read(verified.path()).unwrap(), bytes);
+        drop(verified);
+    }
+}
+
+#[tokio::test]
 async fn a_folder_without_the_seed_says_how_many_came_close() {
     let hub = FixtureHub::start().await;
     let (host, bytes) = (Host::of(&hub), noise(1, LENGTH));

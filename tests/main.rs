@@ -2,6 +2,7 @@
 
 mod support;
 
+mod clients;
 mod corpus;
 mod crash;
 mod fetch;
@@ -9,7 +10,11 @@ mod fetch_faults;
 mod gc;
 mod git_source;
 mod hf_cache;
+mod http_api;
+mod http_bytes;
+mod hub_endpoint;
 mod layering;
+mod nix_builds;
 mod scrub;
 mod shelf;
 mod sync;

@@ -99,6 +99,42 @@ fn an_editor_that_writes_and_renames_is_followed_each_time() {
 }
 
 #[test]
+fn an_index_is_read_again_where_it_changed_and_stays_in_force_while_it_is_broken() {
+    let (_keep, root) = folder();
+    let path = root.join("index.json");
+    let entry = |number: usize, license: &str| {
+        let ours = include_str!("../index.json");
+        let entry = &serde_json::from_str::<serde_json::Value>(ours).unwrap()["models"][0];
+        let mut entry = entry.clone();
+        entry["id"] = format!("soma-embedding-{number}-v2").into();
+        entry["license"] = license.into();
+        entry
+    };
+    let index = |license: &str| {
+        let licenses = (0..20).map(|it| if it == 7 { license } else { "Apache-2.0" });
+        let entries = licenses.enumerate().map(|(number, it)| entry(number, it)).collect::<Vec<_>>();
+        serde_json::json!({ "models": entries }).to_string()
+    };
+    fs::write(&path, index("MIT")).unwrap();
+    let read = catalog::reader(catalog::Contract::ours());
+    let follower = watch(&path, only_events(), Arc::new(base::SystemClock), read, Box::new(|_| {})).unwrap();
+    let first = follower.latest();
+    write_rename(&path, &index("none"));
+    let broken = follower.wait_until(PATIENCE, |it| matches!(it.look, Look::Bad { .. })).unwrap();
+    let in_force =
+        |it: &Snapshot<catalog::Index, catalog::Report>| Arc::clone(&it.good.as_ref().unwrap().value);
+    assert_eq!(in_force(&broken).digest(), in_force(&first).digest());
+    write_rename(&path, &index("BSD-3-Clause"));
+    let digest = base::Sha256::of(index("BSD-3-Clause").as_bytes());
+    let again = follower.wait_until(PATIENCE, |it| in_force(it).digest() == digest).unwrap();
+    let (before, after) = (in_force(&first), in_force(&again));
+    let same = before.entries().zip(after.entries()).filter(|(one, other)| Arc::ptr_eq(one, other)).count();
+    assert_eq!((same, after.entries().len()), (19, 20));
+    let changes = catalog::diff(&before, &after);
+    assert_eq!(changes.revised[0].fields[0].pointer, "/license");
+}
+
+#[test]
 fn a_renamed_file_is_in_force_within_a_tenth_of_a_second() {
     let (_keep, root) = folder();
     let path = root.join("index.json");

@@ -26,6 +26,8 @@ pub(crate) struct Host {
     pub(crate) hub: Vec<String>,
     pub(crate) vault: Vec<String>,
     pub(crate) deploy: Vec<String>,
+    pub(crate) policy: Vec<String>,
+    pub(crate) http: Vec<String>,
 }
 
 /// What a command said and how it ended.
@@ -116,7 +118,8 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let hub = vec![format!("endpoint = \"{endpoint}\"")];
         let vault = vec!["keep_free_bytes = 0".to_owned(), "tries_max = 3".to_owned()];
-        Self { folder, hub, vault, deploy: Vec::new() }
+        let (deploy, policy, http) = (Vec::new(), Vec::new(), Vec::new());
+        Self { folder, hub, vault, deploy, policy, http }
     }
 
     /// Writes the index.
@@ -193,7 +196,9 @@ impl Host {
         let config = section("catalog", &["index = \"index.json\"".to_owned()])
             + &section("hub", &self.hub)
             + &section("vault", &self.vault)
-            + &section("deploy", &self.deploy);
+            + &section("deploy", &self.deploy)
+            + &section("policy", &self.policy)
+            + &section("http", &self.http);
         self.write("hallmark.toml", config.as_bytes());
         let place = ["--config", "hallmark.toml", "--state", "state"];
         words.iter().chain(&place).map(|it| (*it).to_owned()).collect()

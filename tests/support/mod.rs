@@ -1,5 +1,6 @@
 //! What the stories share.
 
+pub(crate) mod daemon;
 pub(crate) mod host;
 pub(crate) mod hub;
 pub(crate) mod peers;

@@ -115,6 +115,11 @@ impl CommitId {
         Self(bytes)
     }
 
+    /// Returns the 20 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+
     /// Says whether this is the all-zero placeholder that no commit has.
     pub fn is_zero(&self) -> bool {
         self.0 == [0; 20]

@@ -91,6 +91,12 @@ fn is_deceptive(character: char) -> bool {
     character.is_control() || character == '\\' || unseen
 }
 
+impl std::borrow::Borrow<str> for EntryPath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl fmt::Display for EntryPath {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)

@@ -29,7 +29,7 @@ mod board;
 mod desk;
 
 /// Turns bytes into a value, if they hold, and a report in any case. What it wants to know of earlier bytes, it
-/// remembers itself: [`crate::reader`] does.
+/// remembers itself: [`crate::reader()`] does.
 pub type Reader<T, R> = Box<dyn FnMut(Hashed) -> (Option<T>, R) + Send>;
 
 /// Hears of each change, on the follower's own thread; it should be quick.

@@ -4,21 +4,25 @@
 //! - Every error is a problem document with a remedy, on the hub's routes that protocol's own headers.
 //! - Every connection, head, body, wait and queue has a bound.
 
+mod artifact;
+mod bytes;
 mod connection;
 mod guard;
 mod health;
+mod hub;
 mod ledger;
 mod problem;
 mod relay;
+mod uses;
 
 use std::sync::Arc;
 
-use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
+use axum::{Router, extract::DefaultBodyLimit, http::HeaderValue, middleware, routing::get};
 use tokio_util::sync::CancellationToken;
 use vault::Shelf;
 
-use self::guard::Guard;
-pub(crate) use self::problem::Problem;
+pub(crate) use self::{bytes::Face, problem::Problem};
+use self::{guard::Guard, uses::Uses};
 use crate::{config::HttpConfig, engine::EngineHandle, ledger::Ledger, serve::Doors, world::World};
 
 /// What every handler has at hand.
@@ -31,6 +35,7 @@ struct Inner {
     ledger: Option<Ledger>,
     settings: HttpConfig,
     guard: Guard,
+    uses: Uses,
 }
 
 impl App {
@@ -41,7 +46,7 @@ impl App {
         settings: HttpConfig,
     ) -> anyhow::Result<Self> {
         let guard = Guard::new(&settings)?;
-        Ok(Self(Arc::new(Inner { engine, shelf, ledger, settings, guard })))
+        Ok(Self(Arc::new(Inner { engine, shelf, ledger, settings, guard, uses: Uses::default() })))
     }
 
     /// Returns what is known now.
@@ -69,6 +74,19 @@ impl App {
     fn guard(&self) -> &Guard {
         &self.0.guard
     }
+
+    fn uses(&self) -> &Uses {
+        &self.0.uses
+    }
+
+    /// Returns what caches are told about an address that gives the same bytes for ever.
+    fn forever(&self) -> HeaderValue {
+        HeaderValue::from_static(if self.settings().read_token_file.is_some() {
+            "private, max-age=31536000, immutable"
+        } else {
+            "public, max-age=31536000, immutable"
+        })
+    }
 }
 
 /// Puts all routes together.
@@ -76,6 +94,8 @@ fn router(app: &App) -> Router {
     Router::new()
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .merge(Router::from(artifact::routes()))
+        .merge(hub::routes())
         .merge(ledger::routes())
         .merge(relay::routes())
         .fallback(problem::no_such_route)

@@ -5,7 +5,10 @@
 //! - Only proven files of deployed models are found. A file that is still coming is known as such, so that a client
 //!   can be told to come back.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use base::{CommitId, ModelId, UnixSeconds};
 use vault::{
@@ -13,7 +16,7 @@ use vault::{
     view::{EntryPath, RepoName, synthetic_commit},
 };
 
-use crate::{order::Order, world::Model};
+use crate::{http::Face, order::Order, world::Model};
 
 /// The branch that every repository has.
 pub(crate) const MAIN: &str = "main";
@@ -36,6 +39,8 @@ pub(crate) struct RepoFile {
     pub(crate) object: Object,
     pub(crate) model: ModelId,
     pub(crate) since: UnixSeconds,
+    /// What clients are told about it, written when the first one asks.
+    pub(crate) face: OnceLock<Arc<Face>>,
 }
 
 /// Returns the name of the repository that shows one model alone.
@@ -72,8 +77,8 @@ impl Repo {
             if let Some(shown) = model.served() {
                 for (path, commit, branch, file) in places(name, is_own, &shown.order) {
                     let Some(object) = shown.files.get(file) else { continue };
-                    let file =
-                        RepoFile { object: object.clone(), model: model.id.clone(), since: shown.since };
+                    let (object, model) = (object.clone(), model.id.clone());
+                    let file = RepoFile { object, model, since: shown.since, face: OnceLock::new() };
                     match commit {
                         Some(commit) => {
                             repo.trees.entry(commit).or_default().insert(path, file);

@@ -8,7 +8,9 @@ mod hf_cache;
 mod store;
 
 pub use base::{EntryPath, PathError};
-pub use hf_cache::{CachedSnapshot, HfCache, RepoName, RepoNameError, Snapshot, synthetic_commit};
+pub use hf_cache::{
+    CachedSnapshot, HfCache, RepoName, RepoNameError, Snapshot, git_id, lfs_pointer, synthetic_commit,
+};
 pub use store::{ModelStore, ModelView, ViewedFile};
 
 use std::{

@@ -1,15 +1,17 @@
 //! Connections: accepted, bounded, served over HTTP/1.1 or h2c, and let go.
 
+mod outbox;
+mod stream;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use hyper::{Request, body::Incoming, service::service_fn};
+use hyper::{Request, Version, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, UnixListener},
     sync::Semaphore,
     time::sleep,
@@ -17,6 +19,8 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
+pub(super) use self::outbox::{Outbox, PART_BYTES_MAX};
+use self::stream::{Patience, Socket, Stream};
 use super::guard::Peer;
 use crate::{config::HttpConfig, serve::Doors};
 
@@ -31,6 +35,7 @@ struct Host {
     builder: Builder<TokioExecutor>,
     seats: Arc<Semaphore>,
     graceful: GracefulShutdown,
+    patience: Patience,
 }
 
 /// Serves until the stop, then lets requests that run end.
@@ -40,6 +45,8 @@ pub(super) async fn serve(doors: Doors, router: Router, settings: &HttpConfig, s
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_secs(settings.header_seconds_max))
+        // What a body gives has to reach the stream as it is.
+        .writev(true)
         .max_buf_size(HEAD_BUFFER_BYTES)
         .max_headers(HEADERS_MAX);
     builder
@@ -49,7 +56,11 @@ pub(super) async fn serve(doors: Doors, router: Router, settings: &HttpConfig, s
         .max_header_list_size(64 << 10)
         .max_concurrent_streams(128);
     let seats = Arc::new(Semaphore::new(settings.connections_max));
-    let host = Arc::new(Host { router, builder, seats, graceful: GracefulShutdown::new() });
+    let patience = Patience {
+        opening: Duration::from_secs(settings.header_seconds_max),
+        write: Duration::from_secs(settings.write_seconds_max),
+    };
+    let host = Arc::new(Host { router, builder, seats, graceful: GracefulShutdown::new(), patience });
     let mut loops = doors
         .tcp
         .into_iter()
@@ -108,14 +119,20 @@ async fn pause(error: &std::io::Error) {
 
 impl Host {
     /// Serves one connection on a task of its own.
-    fn take(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, peer: Peer) {
+    fn take(&self, socket: impl Socket, peer: Peer) {
         let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
             tracing::debug!("A connection was let go: [http] connections_max is reached");
             return;
         };
+        let outbox = Outbox::default();
+        let stream = Stream::new(socket, outbox.clone(), self.patience);
         let router = self.router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            // In HTTP/2 the bytes of several answers take turns, each piece in a frame of its own.
+            if request.version() < Version::HTTP_2 {
+                request.extensions_mut().insert(outbox.clone());
+            }
             router.clone().oneshot(request.map(Body::new))
         });
         let connection =

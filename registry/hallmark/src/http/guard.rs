@@ -12,7 +12,7 @@ use base::Sha256;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
-use super::{App, Problem};
+use super::{App, Problem, hub};
 use crate::config::HttpConfig;
 
 /// The longest path and query.
@@ -58,7 +58,8 @@ fn read_token(path: &std::path::Path) -> anyhow::Result<Sha256> {
 /// Lets a request through, or answers it.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
     if let Err(problem) = admit(&app, &request) {
-        return problem.into_response();
+        let is_hub = problem.code() == StatusCode::UNAUTHORIZED && hub::is_hub(request.uri().path());
+        return if is_hub { hub::Refusal::token_needed().into_response() } else { problem.into_response() };
     }
     let Ok(_seat) = app.guard().seats.try_acquire() else {
         return Problem::new(
@@ -129,6 +130,17 @@ pub(super) fn operator(app: &App, peer: Option<Peer>, headers: &HeaderMap) -> Re
         Ok(())
     } else {
         Err(unauthorized("acting on the host"))
+    }
+}
+
+/// Says in what role somebody holds a token of this host.
+pub(super) fn holder(app: &App, headers: &HeaderMap) -> Option<&'static str> {
+    let (guard, given) = (app.guard(), bearer(headers)?);
+    let holds = |token: &Option<Sha256>| token.as_ref().is_some_and(|it| same(&given, it));
+    match (holds(&guard.operator_token), holds(&guard.read_token)) {
+        (true, _) => Some("operator"),
+        (false, true) => Some("reader"),
+        (false, false) => None,
     }
 }
 

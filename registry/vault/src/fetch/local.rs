@@ -73,9 +73,14 @@ fn search(root: &Path, digest: Sha256, size: u64) -> io::Result<(Option<PathBuf>
     Ok((None, candidates))
 }
 
-/// Walks a folder within bounds and returns its files of one size, in the order of their names.
+/// Walks a folder within bounds and returns its files of one size, in the order of their names. Links are followed,
+/// since folders of the Nix store are made of them; a seed may be a single file too.
 fn files_of_size(root: &Path, size: u64) -> io::Result<Vec<PathBuf>> {
     let (mut found, mut seen) = (Vec::new(), 0);
+    let standing = fs::metadata(root)?;
+    if standing.is_file() {
+        return Ok(if standing.len() == size { vec![root.to_path_buf()] } else { found });
+    }
     let mut folders = vec![(root.to_path_buf(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
@@ -86,10 +91,11 @@ fn files_of_size(root: &Path, size: u64) -> io::Result<Vec<PathBuf>> {
                     "more than {ENTRIES_MAX} files: name a smaller seed folder"
                 )));
             }
-            let kind = entry.file_type()?;
-            if kind.is_dir() && depth < DEPTH_MAX {
+            // A link that leads nowhere is no seed. One that leads in a circle ends at the bounds.
+            let Ok(standing) = fs::metadata(entry.path()) else { continue };
+            if standing.is_dir() && depth < DEPTH_MAX {
                 folders.push((entry.path(), depth + 1));
-            } else if kind.is_file() && entry.metadata()?.len() == size {
+            } else if standing.is_file() && standing.len() == size {
                 found.push(entry.path());
             }
         }

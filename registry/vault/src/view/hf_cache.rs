@@ -25,7 +25,7 @@ mod repo;
 mod tree;
 mod unpublish;
 
-pub use repo::{RepoName, RepoNameError, Snapshot, synthetic_commit};
+pub use repo::{RepoName, RepoNameError, Snapshot, git_id, lfs_pointer, synthetic_commit};
 pub use unpublish::CachedSnapshot;
 
 use std::{

@@ -314,9 +314,45 @@ fn a_list_that_is_cut_in_two_keeps_only_what_is_still_in_it() {
     let text = many(40).text();
     let before = check(text.as_bytes(), &contract);
     let (at, _) = text.match_indices("},\n{").nth(20).unwrap();
-    let cut = [&text[..=at], "],\"STUBS_TO_REVISIT\": [", &text[at + 2..]].concat();
-    let (after, enough) = again(&cut, &contract, &before);
-    assert!(!enough);
-    assert_same(&after, &check(cut.as_bytes(), &contract));
-    assert_eq!(after.index.unwrap().entries().len(), 21);
+    for (added, expected) in [(String::new(), 21), (format!(",{}", entry(50, 9)), 22)] {
+        let cut = [&text[..=at], &added, "],\"STUBS_TO_REVISIT\": [", &text[at + 2..]].concat();
+        let (after, enough) = again(&cut, &contract, &before);
+        assert!(!enough);
+        assert_same(&after, &check(cut.as_bytes(), &contract));
+        assert_eq!(after.index.unwrap().entries().len(), expected);
+    }
+}
+
+#[test]
+fn more_warnings_than_a_report_lists_are_counted_right() {
+    let contract = Contract::ours();
+    let same = |old: &Draft, new: &Draft| {
+        let before = check(old.text().as_bytes(), &contract);
+        let (after, _) = again(&new.text(), &contract, &before);
+        assert_same(&after, &check(new.text().as_bytes(), &contract));
+    };
+    let draft = |warned| Draft { entries: (0..1_500).map(|it| entry(it, warned)).collect(), ..many(0) };
+    let mut fewer = draft(0);
+    fewer.entries.drain(3..600);
+    same(&draft(0), &fewer);
+    let mut more = draft(12);
+    more.entries[3..1_400].iter_mut().for_each(|it| it["version"] = json!("3.0.0"));
+    same(&draft(12), &more);
+}
+
+#[test]
+fn what_two_texts_share_at_both_ends_does_not_overlap() {
+    let schema =
+        json!({ "$schema": "http://json-schema.org/draft-07/schema#", "definitions": { "model": {} } });
+    let contract = Contract::of(&schema.to_string()).unwrap();
+    let (mut first, last) = (entry(1, 9), entry(2, 9));
+    // The first entry ends as the document does.
+    first["zones"] = json!([last.clone()]);
+    let first = first.to_string();
+    let text = format!("{{\"models\":[{first},{last}]}}");
+    let before = check(text.as_bytes(), &contract).index.unwrap();
+    let cut = &text[.."{\"models\":[".len() + first.len()];
+    let change = Change::between(&before, cut);
+    assert_eq!((change.kept, change.middle.len()), (Kept { head: 1, tail: 0 }, 0));
+    assert!(change.middle.start <= change.middle.end);
 }

@@ -115,6 +115,19 @@ pub fn synthetic_commit<'a>(files: impl IntoIterator<Item = (&'a EntryPath, &'a 
     CommitId::from_bytes(hasher.finalize().into())
 }
 
+/// Returns the text that stands in git for a large file: the pointer of Git LFS.
+pub fn lfs_pointer(digest: &Sha256, size_bytes: u64) -> String {
+    format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size_bytes}\n")
+}
+
+/// Returns the id that git gives an object of a kind, such as `blob` or `tree`.
+pub fn git_id(kind: &str, body: &[u8]) -> CommitId {
+    let mut hasher = sha1::Sha1::new();
+    hasher.update(format!("{kind} {}\0", body.len()));
+    hasher.update(body);
+    CommitId::from_bytes(hasher.finalize().into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +144,13 @@ mod tests {
             assert!(RepoName::parse(bad).is_err(), "{bad:?}");
         }
         assert!(RepoName::parse(&"a".repeat(97)).is_err());
+    }
+
+    #[test]
+    fn ids_are_those_that_git_gives() {
+        assert_eq!(git_id("blob", b"").to_string(), "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391");
+        assert_eq!(git_id("tree", b"").to_string(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
+        assert_eq!(lfs_pointer(&Sha256::of(b""), 90_868_376).len(), 133);
     }
 
     proptest! {

@@ -5,9 +5,11 @@
 //! sha256 and the size, and as blob id that of the pointer that stands for such a file in git.
 
 use serde_json::{Map, Value, json};
-use sha1::Digest as _;
 
-use super::Snapshot;
+use super::{
+    Snapshot,
+    repo::{git_id, lfs_pointer},
+};
 use crate::view::ViewFile;
 
 /// Returns the listing, the same bytes for the same files.
@@ -23,10 +25,5 @@ pub(super) fn listing(snapshot: &Snapshot) -> Vec<u8> {
 
 /// Returns the git blob id of a large file's pointer.
 fn pointer(file: &ViewFile) -> String {
-    let (digest, size_bytes) = (file.digest(), file.size_bytes());
-    let text =
-        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size_bytes}\n");
-    let mut hasher = sha1::Sha1::new();
-    hasher.update(format!("blob {}\0{text}", text.len()));
-    base::CommitId::from_bytes(hasher.finalize().into()).to_string()
+    git_id("blob", lfs_pointer(&file.digest(), file.size_bytes()).as_bytes()).to_string()
 }

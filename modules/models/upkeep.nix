@@ -1,0 +1,26 @@
+# Removes what nothing wants any more, from time to time.
+{ config, lib, ... }:
+let
+  cfg = config.services.models;
+in
+{
+  config = lib.mkIf (cfg.enable && cfg.gc.automatic) {
+    systemd.services.hallmark-gc = {
+      description = "Remove models that nothing wants any more";
+      after = [ "hallmark.service" ];
+      unitConfig.RequiresMountsFor = [
+        cfg.modelStorePath
+        cfg.huggingFace.cacheDir
+      ];
+      startAt = cfg.gc.dates;
+      serviceConfig = cfg.serviceConfig // {
+        Type = "oneshot";
+        ExecStart = "${lib.getExe cfg.package} gc --config /etc/hallmark/hallmark.toml --state /var/lib/hallmark";
+      };
+    };
+    systemd.timers.hallmark-gc.timerConfig = {
+      Persistent = true;
+      RandomizedDelaySec = "1h";
+    };
+  };
+}

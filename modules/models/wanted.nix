@@ -1,0 +1,87 @@
+# Which models that makes, and what other modules may refer to: their paths, and units that wait for them.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) literalExpression mkOption types;
+  cfg = config.services.models;
+  inherit (import ../lib/index.nix { inherit lib; }) readIndex;
+  hardening = import ./hardening.nix;
+
+  known = readIndex cfg.indexText;
+  isReal = _: model: model.stubReasons == [ ];
+  listed =
+    if cfg.deployedModels != "all" then
+      cfg.deployedModels
+    else if cfg.indexText != null then
+      lib.attrNames (lib.filterAttrs isReal known)
+    else
+      [ ];
+
+  service = id: "hallmark-model@${id}.service";
+in
+{
+  options.services.models = {
+    wantedModels = mkOption {
+      type = types.listOf types.str;
+      readOnly = true;
+      default = lib.unique (listed ++ lib.concatLists (lib.attrValues cfg.chakraModels));
+      defaultText = literalExpression "the ids of deployedModels and chakraModels";
+      description = ''
+        The ids of all models that this host wants. If {option}`services.models.deployedModels` is `"all"` and the
+        index is not a file of this configuration, they are not known and this list has those of
+        {option}`services.models.chakraModels` alone.
+      '';
+    };
+
+    paths = mkOption {
+      type = types.attrsOf types.str;
+      readOnly = true;
+      default = lib.genAttrs cfg.wantedModels (id: "${cfg.modelStorePath}/${id}");
+      defaultText = literalExpression ''{ <id> = "''${config.services.models.modelStorePath}/<id>"; … }'';
+      example = literalExpression ''"''${config.services.models.paths.vishuddha-minilm-v1}/model.safetensors"'';
+      description = ''
+        Where each wanted model will stand, for other modules to refer to. The folder appears when all of the model's
+        files are there and proven; a unit that needs it waits for `hallmark-model@<id>.service`, or for
+        `models.target`, which stands for all of them.
+      '';
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    # A model's folder appears whole or not at all, so to wait for the model is to wait for the folder.
+    systemd.services."hallmark-model@" = {
+      description = "Model %i is deployed";
+      unitConfig.RequiresMountsFor = [ cfg.modelStorePath ];
+      # Reaching the target is asked for, not waited for, by each model that arrives.
+      wants = [ "models.target" ];
+      serviceConfig = hardening.waiter // {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        User = cfg.user;
+        Group = cfg.group;
+        TimeoutStartSec = "infinity";
+        ExecStart = "${pkgs.writeShellScript "wait-for-model" ''
+          until [ -e "$1" ]; do ${pkgs.coreutils}/bin/sleep 1; done
+        ''} ${cfg.modelStorePath}/%i";
+      };
+    };
+
+    # systemd itself looks out for the folder: no switch, and no boot, waits for a download.
+    systemd.paths."hallmark-model@" = {
+      description = "Look out for model %i";
+      pathConfig.PathExists = "${cfg.modelStorePath}/%i";
+    };
+
+    systemd.targets.models = {
+      description = "All declared models are deployed";
+      requires = map service cfg.wantedModels;
+      after = map service cfg.wantedModels;
+    };
+
+    systemd.targets.multi-user.wants = map (id: "hallmark-model@${id}.path") cfg.wantedModels;
+  };
+}

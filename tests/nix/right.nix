@@ -1,0 +1,155 @@
+# Configurations that have to evaluate, build and be clean of complaints.
+{
+  libPath,
+  hallmark ? null,
+}:
+let
+  evaluate = config: import ./eval.nix { inherit libPath hallmark config; };
+  lib = import libPath;
+  configs = {
+    # As the README begins.
+    defaults.services.models = {
+      enable = true;
+      deployedModels = [ "vishuddha-minilm-v1" ];
+    };
+
+    # Every option there is; `unset` below makes sure of it.
+    everything = {
+      services.models = {
+        enable = true;
+        package = pkgs.hallmarkOfThisTree;
+        indexPath = ../../index.json;
+        schemaPath = ../../schema/schema.json;
+        strictIndex = false;
+        huggingFace = {
+          enable = true;
+          endpoint = "https://hub.example.org";
+          cacheDir = "/mnt/cache/hf";
+          tokenFile = "/run/secrets/hf-token";
+        };
+        deployedModels = "all";
+        chakraModels.vishuddha = [ "vishuddha-minilm-v1" ];
+        modelStorePath = "/mnt/big/models";
+        verifyChecksums = true;
+        listenAddress = "::";
+        port = 8421;
+        openFirewall = true;
+        readTokenFile = "/run/secrets/read";
+        operatorTokenFile = "/run/secrets/operator";
+        user = "registry";
+        group = "models";
+        mirrors = [ "http://registry:8420" ];
+        seeds = [ "/mnt/stick" ];
+        bandwidthLimit = "50M";
+        hashedMirror = false;
+        memoryMax = "1G";
+        ioWeight = 20;
+        policy = {
+          licenses = [
+            "Apache-2.0"
+            "MIT"
+          ];
+          formats = [
+            "safetensors"
+            "gguf"
+          ];
+          sizeMax = "20G";
+          sources = [
+            "https://hub.example.org"
+            "https://github.com"
+          ];
+        };
+        gc = {
+          automatic = true;
+          dates = "daily";
+          keepUnusedDays = 3;
+          keepPartialDays = 1;
+          keepQuarantineDays = 90;
+          sizeMax = "500G";
+          pins = [ "svadhisthana-wordllama-v0" ];
+        };
+        settings.vault.downloads_max = 8;
+      };
+      users.users.registry = {
+        isSystemUser = true;
+        group = "models";
+      };
+      users.groups.models = { };
+    };
+
+    # Names that only the ledger's part of the daemon knows.
+    ledger.services.models = {
+      enable = true;
+      deployedModels = [ "vishuddha-minilm-v1" ];
+      signingKeyFile = "/run/secrets/key";
+      relays = [ "wss://relay.example.org" ];
+      follow = [ "ws://registry:8420/relay" ];
+    };
+
+    followed.services.models = {
+      enable = true;
+      indexPath = "git+https://git.example.org/models#main:index.json";
+      deployedModels = [ "ajna-insight-v2" ];
+    };
+
+    airgapped.services.models = {
+      enable = true;
+      huggingFace.enable = false;
+      seeds = [ "/mnt/stick" ];
+      deployedModels = [ "vishuddha-minilm-v1" ];
+      hashedMirror = true;
+    };
+
+    lowmemory.services.models = {
+      enable = true;
+      deployedModels = [ "vishuddha-minilm-v1" ];
+      memoryMax = null;
+      ioWeight = null;
+      gc.automatic = false;
+      listenAddress = "192.0.2.7";
+    };
+
+    # The names of the document, written as its example does.
+    document.services.models = {
+      enable = true;
+      indexPath = ../../index.json;
+      huggingFace = {
+        enable = true;
+        cacheDir = "/var/lib/models/hf-cache";
+        tokenFile = "/run/secrets/hf-token";
+      };
+      deployedModels = [
+        "vishuddha-minilm-v1"
+        "svadhisthana-wordllama-v0"
+      ];
+      chakraModels = {
+        vishuddha = [ "vishuddha-minilm-v1" ];
+        svadhisthana = [ "svadhisthana-wordllama-v0" ];
+      };
+      modelStorePath = "/var/lib/models";
+      verifyChecksums = true;
+    };
+
+    off.services.models = { };
+  };
+  pkgs.hallmarkOfThisTree =
+    (import ./standin/pkgs.nix { inherit lib hallmark; }).callPackage ../../modules/package.nix
+      { };
+
+  isUnset = option: !(option.readOnly or false) && !(option.internal or false) && option.highestPrio >= 1500;
+  unsetIn =
+    evaluated:
+    lib.filter (name: name != "") (
+      map (option: if isUnset option then lib.showOption option.loc else "") (
+        lib.collect lib.isOption evaluated.options.services.models
+      )
+    );
+  # Each is set by `everything` or by `ledger`.
+  unset = lib.intersectLists (unsetIn (evaluate configs.everything)) (unsetIn (evaluate configs.ledger));
+in
+{
+  names = lib.attrNames configs;
+  reports = lib.mapAttrs (_: config: (evaluate config).report) configs;
+  systems = lib.mapAttrs (_: config: (evaluate config).config.system.build.toplevel) configs;
+  inherit unset;
+}

@@ -1,0 +1,137 @@
+//! The daemon as clients meet it: `hallmark serve` on a free port, its log in a file of the host.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use reqwest::{Client, Response};
+use serde_json::Value;
+
+use super::host::Host;
+
+/// How long a story waits for something before it fails.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long to leave the daemon alone between two looks at it.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// A daemon that serves. Dropping it kills it.
+pub(crate) struct Daemon {
+    child: Child,
+    url: String,
+    log: std::path::PathBuf,
+    client: Client,
+}
+
+impl Daemon {
+    /// Starts a daemon on a host and waits until it serves.
+    pub(crate) fn start(host: &Host) -> Self {
+        Self::start_with(host, &[])
+    }
+
+    /// Starts a daemon with more words on its command line.
+    pub(crate) fn start_with(host: &Host, words: &[&str]) -> Self {
+        let log = host.path("daemon.log");
+        let words = [&["serve", "--listen", "127.0.0.1:0"], words].concat();
+        let mut command = host.command(&words);
+        command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let Some(url) = line.trim_end().strip_prefix("hallmark serves on ") else {
+            let ended = child.wait().unwrap();
+            panic!("the daemon said {line:?} and ended with {ended}: {}", fs::read_to_string(&log).unwrap());
+        };
+        let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self { child, url: url.to_owned(), log, client: client.build().unwrap() }
+    }
+
+    /// Returns where it serves, without a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    /// Returns the host and port that it serves on.
+    pub(crate) fn address(&self) -> String {
+        self.url.trim_start_matches("http://").to_owned()
+    }
+
+    /// Returns its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Returns a client that follows no redirects.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Asks for a path.
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.client.get(format!("{}{path}", self.url)).send().await.unwrap()
+    }
+
+    /// Asks for a path, and makes sure that the answer is JSON with status 200.
+    pub(crate) async fn json(&self, path: &str) -> Value {
+        let answer = self.get(path).await;
+        let (status, body) = (answer.status(), answer.text().await.unwrap());
+        assert_eq!(status, 200, "GET {path}: {body}");
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+    }
+
+    /// Returns how a model stands.
+    pub(crate) async fn state(&self, id: &str) -> Value {
+        self.json(&format!("/v1/models/{id}")).await
+    }
+
+    /// Waits until a model is in a state, and returns how it stands.
+    pub(crate) async fn until(&self, id: &str, state: &str) -> Value {
+        let path = format!("/v1/models/{id}");
+        self.until_says(&path, &format!("{id} is {state}"), |it| it["state"] == state).await
+    }
+
+    /// Waits until what a path answers is so, and returns it.
+    pub(crate) async fn until_says(&self, path: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            let answer = self.get(path).await.text().await.unwrap();
+            let value = serde_json::from_str(&answer).unwrap_or(Value::Null);
+            if is_so(&value) {
+                return value;
+            }
+            assert!(begun.elapsed() < PATIENCE, "waited in vain until {what}: {answer}\n{}", self.log());
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Returns what it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Asks it to end, and returns its exit code and its log.
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
+        self.signal(Signal::SIGTERM);
+        let ended = self.child.wait().unwrap();
+        (ended.code(), self.log())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
