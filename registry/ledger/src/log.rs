@@ -6,6 +6,8 @@
 //! - No runtime: what calls in here may block, but for [`Log::submit`], which queues and answers later.
 
 mod check;
+#[cfg(test)]
+mod crash;
 mod era;
 mod posting;
 mod prepared;
