@@ -6,6 +6,8 @@
 //! - No runtime: what calls in here may block, but for [`Log::submit`], which queues and answers later.
 
 mod check;
+#[cfg(test)]
+mod crash;
 mod era;
 mod posting;
 mod prepared;
@@ -96,10 +98,12 @@ pub struct Log {
     _lock: File,
 }
 
-/// Events to append, and whom to tell.
-pub(crate) struct Job {
-    events: Vec<Prepared>,
-    done: Done,
+/// What the writer is asked for.
+enum Job {
+    /// Events to append, and whom to tell.
+    Append(Vec<Prepared>, Done),
+    /// Something else to write, between two batches.
+    Write(Box<dyn FnOnce(&mut Store) + Send>),
 }
 
 impl Log {
@@ -123,7 +127,7 @@ impl Log {
     /// Queues events and returns at once; `done` hears what became of them when that is on disk.
     pub fn submit(&self, events: Vec<Prepared>, done: Done) -> Result<(), AppendError> {
         let jobs = self.jobs.as_ref().ok_or(AppendError::Closed)?;
-        jobs.try_send(Job { events, done }).map_err(|error| match error {
+        jobs.try_send(Job::Append(events, done)).map_err(|error| match error {
             TrySendError::Full(_) => AppendError::Busy,
             TrySendError::Disconnected(_) => AppendError::Closed,
         })
@@ -137,8 +141,24 @@ impl Log {
             let _ = answer.send(it);
         });
         let jobs = self.jobs.as_ref().ok_or(AppendError::Closed)?;
-        jobs.send(Job { events, done }).map_err(|_| AppendError::Closed)?;
+        jobs.send(Job::Append(events, done)).map_err(|_| AppendError::Closed)?;
         outcome.recv().map_err(|_| AppendError::Closed)?
+    }
+
+    /// Runs `work` in a transaction of the writer, between two batches, and returns when it is on disk.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, AppendError> {
+        let (answer, outcome) = sync_channel(1);
+        let jobs = self.jobs.as_ref().ok_or(AppendError::Closed)?;
+        let job = Job::Write(Box::new(move |store| {
+            // Whoever asked waits below.
+            let _ = answer.send(store.transact(work));
+        }));
+        jobs.send(job).map_err(|_| AppendError::Closed)?;
+        let outcome = outcome.recv().map_err(|_| AppendError::Closed)?;
+        outcome.map_err(|error| AppendError::Store(Arc::new(error)))
     }
 }
 

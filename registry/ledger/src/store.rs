@@ -7,13 +7,20 @@
 
 mod event_row;
 mod open;
+mod outbox_row;
 mod run_row;
 mod space_row;
 mod tile_row;
 
 use std::path::PathBuf;
 
-pub(crate) use self::{event_row::EventRow, open::Access, run_row::EraRow, space_row::SpaceRow};
+pub(crate) use self::{
+    event_row::EventRow,
+    open::Access,
+    outbox_row::{OutboxCount, PENDING},
+    run_row::EraRow,
+    space_row::SpaceRow,
+};
 pub use self::{
     event_row::Stored,
     open::{DamageError, OpenError},

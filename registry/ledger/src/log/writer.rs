@@ -9,7 +9,7 @@ use std::{
 
 use base::{Clock, Sha256, UnixSeconds};
 
-use super::{AppendError, Job, Observer, Outcome, Prepared, Shared, era::ERA_EVENTS, spaces::Spaces};
+use super::{AppendError, Done, Job, Observer, Outcome, Prepared, Shared, era::ERA_EVENTS, spaces::Spaces};
 use crate::{
     admission::{self, Policy},
     event::{Accepted, BodyId, EventId, Leaf, Position, Signed},
@@ -60,12 +60,23 @@ impl Writer {
     /// Works until nobody can ask for anything any more.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         while let Ok(first) = jobs.recv() {
-            let mut events = first.events.len();
-            let mut batch = vec![first];
-            while events < BATCH_MAX {
-                let Ok(next) = jobs.try_recv() else { break };
-                events += next.events.len();
-                batch.push(next);
+            let (mut batch, mut events) = (Vec::new(), 0);
+            let mut next = Some(first);
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Append(more, done) => {
+                        events += more.len();
+                        batch.push((more, done));
+                    }
+                    // In its own turn: it may rest on what is appended before it.
+                    Job::Write(work) => {
+                        self.answer(std::mem::take(&mut batch));
+                        work(&mut self.store);
+                    }
+                }
+                if events < BATCH_MAX {
+                    next = jobs.try_recv().ok();
+                }
             }
             self.answer(batch);
         }
@@ -76,9 +87,9 @@ impl Writer {
     }
 
     /// Appends the events of some jobs and answers each job.
-    fn answer(&mut self, jobs: Vec<Job>) {
+    fn answer(&mut self, jobs: Vec<(Vec<Prepared>, Done)>) {
         let (waiting, events): (Vec<_>, Vec<_>) =
-            jobs.into_iter().map(|it| ((it.events.len(), it.done), it.events)).unzip();
+            jobs.into_iter().map(|(events, done)| ((events.len(), done), events)).unzip();
         let mut queue: VecDeque<Prepared> = events.into_iter().flatten().collect();
         let mut outcomes = Vec::with_capacity(queue.len());
         let mut failure = None;

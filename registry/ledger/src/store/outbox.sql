@@ -1,4 +1,4 @@
--- What is still to be published, and where. A row stays after it is done, so that nothing is sent twice.
+-- What is to be published, and where. A row stays after it is done, so that nothing is sent twice.
 CREATE TABLE outbox (
     relay TEXT NOT NULL,
     seq INTEGER NOT NULL,
@@ -10,3 +10,6 @@ CREATE TABLE outbox (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX outbox_due ON outbox (relay, due, seq) WHERE state = 0;
+
+-- Up to which place in the log events were looked at for each relay.
+CREATE TABLE outbox_seen (relay TEXT PRIMARY KEY, size INTEGER NOT NULL) STRICT, WITHOUT ROWID;
