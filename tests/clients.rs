@@ -67,7 +67,8 @@ fn walk(folder: &Path) -> Vec<String> {
 
 /// The files that the entry lists, with their digests.
 fn files(host: &Host) -> Vec<(String, Sha256)> {
-    let index: serde_json::Value = serde_json::from_slice(&fs::read(host.path("index.json")).unwrap()).unwrap();
+    let index: serde_json::Value =
+        serde_json::from_slice(&fs::read(host.path("index.json")).unwrap()).unwrap();
     Entry(index["models"][0].clone()).files()
 }
 
@@ -95,7 +96,8 @@ impl Client {
     /// Runs it to its end, which has to be a good one, and returns what it printed.
     fn done(&self, command: &mut Command) -> String {
         let output = command.output().unwrap();
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let said =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{command:?}: {said}");
         String::from_utf8(output.stdout).unwrap()
     }
@@ -103,7 +105,8 @@ impl Client {
 
 /// The folder that a client of Python prints as its last line.
 fn folder_in(said: &str) -> PathBuf {
-    let line = said.lines().rev().find(|it| it.contains('/')).unwrap_or_else(|| panic!("no path in {said:?}"));
+    let line =
+        said.lines().rev().find(|it| it.contains('/')).unwrap_or_else(|| panic!("no path in {said:?}"));
     let path = line.trim().trim_start_matches("path:").trim_start_matches("path=").trim();
     PathBuf::from(path.trim_start_matches("✓ Downloaded").trim())
 }

@@ -96,7 +96,7 @@ fn router(app: &App) -> Router {
         .route("/readyz", get(health::ready))
         .merge(Router::from(artifact::routes()))
         .merge(hub::routes())
-        .merge(ledger::routes())
+        .merge(Router::from(ledger::routes()))
         .merge(relay::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)

@@ -6,6 +6,7 @@
 
 mod chain;
 mod findings;
+mod onward;
 mod scribe;
 
 use std::{
@@ -27,7 +28,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::scribe::scribe;
+pub(crate) use self::{
+    onward::{publish_onward, statuses},
+    scribe::scribe,
+};
 use crate::{
     config::{LedgerConfig, RulesMode},
     host::Host,

@@ -91,6 +91,9 @@ impl Daemon {
         let (engine, engine_thread) =
             start_engine(arguments.place.clone(), host, news, runtime.handle().clone(), stop.clone())?;
         if let Some(ledger) = &ledger {
+            for relay in &ledger.config().relays {
+                runtime.spawn(ledger::publish_onward(ledger.clone(), relay.0.clone()));
+            }
             let (ledger, worlds) = (ledger.clone(), engine.worlds());
             runtime.spawn(ledger::scribe(ledger, shelf.clone(), worlds, stop.clone()));
         }

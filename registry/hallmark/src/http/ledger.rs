@@ -10,11 +10,12 @@ mod log;
 mod proposals;
 mod provenance;
 mod publish;
+mod relays;
 mod sessions;
 mod spaces;
 
 use axum::{
-    Extension, Router,
+    Extension,
     http::{HeaderMap, StatusCode},
 };
 use ledger::{Kind, Stored, kinds::warnings};
@@ -29,8 +30,8 @@ use super::{
 };
 use crate::ledger::Ledger;
 
-/// The pages with their descriptions.
-fn described() -> OpenApiRouter<App> {
+/// Returns the ledger's pages with their descriptions.
+pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(events::list, publish::publish))
         .routes(routes!(events::show))
@@ -44,15 +45,11 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(lists::datasets))
         .routes(routes!(lists::finetunes))
         .routes(routes!(sessions::show))
+        .routes(routes!(relays::list))
         .routes(routes!(log::show))
         .routes(routes!(log::consistency))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
-}
-
-/// Returns the ledger's routes.
-pub(super) fn routes() -> Router<App> {
-    described().into()
 }
 
 /// The answer of a host that keeps no log.
