@@ -2,7 +2,7 @@
 //!
 //! - One thread writes, in batches; any number of threads read, and wait for nobody.
 //! - An outcome is given after the commit is on disk, and after every reader can see the event.
-//! - The index grows by eras, so that an append costs the same whatever the log's size: see [`era`].
+//! - The index grows by eras, so that an append costs the same whatever the log's size: see module `era`.
 //! - No runtime: what calls in here may block, but for [`Log::submit`], which queues and answers later.
 
 mod check;

@@ -6,6 +6,8 @@
 
 mod budget;
 mod document;
+#[cfg(test)]
+mod flow;
 mod frame;
 mod read;
 mod session;

@@ -75,6 +75,12 @@ impl Store {
         self.conn.execute_batch(sql).map_err(|it| self.error(it))
     }
 
+    /// Runs any statement, for a test that has to make something fail.
+    #[cfg(test)]
+    pub(crate) fn execute_for_tests(&self, sql: &str) -> Result<(), StoreError> {
+        self.run(sql)
+    }
+
     fn error(&self, source: rusqlite::Error) -> StoreError {
         StoreError::Sqlite { path: self.path.clone(), source }
     }

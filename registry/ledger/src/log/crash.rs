@@ -60,7 +60,7 @@ fn appends_until_it_is_killed() {
     let (log, _) = open(Path::new(&folder));
     let key = SecretKey::generate();
     for round in 0_u64.. {
-        let events = (0..round % 30 + 1).map(|number| {
+        let events = (0..=round % 30).map(|number| {
             let sid = Sid::parse(if number % 2 == 0 { "0xA" } else { "0xB" }).ok();
             let content = format!("{round}/{number}");
             let operation =

@@ -382,6 +382,42 @@ fn a_walk_along_a_subspace_leads_to_its_first_event_and_misses_none() {
 }
 
 #[test]
+fn a_full_disk_refuses_whole_batches_and_the_log_goes_on_when_there_is_room() {
+    let mut rig = Rig::new();
+    let log = rig.open();
+    let pages = |count: &str| {
+        let sql = format!("PRAGMA max_page_count = {count}");
+        log.write(move |store| store.execute_for_tests(&sql)).unwrap();
+    };
+    let batch = |from: u64| {
+        (from..from + 10)
+            .map(|it| Prepared::from(post("0xA", it, &format!("{it}{}", "x".repeat(900)))))
+            .collect()
+    };
+    log.append(batch(0)).unwrap();
+    pages("30");
+    let failed = (1..20).find_map(|it| Some((it, log.append(batch(it * 10)).err()?)));
+    let (which, error) = failed.expect("thirty pages are soon full");
+    assert!(matches!(error, AppendError::Store(_)), "{error:?}");
+    assert!(log.failure().is_some());
+    let head = log.head();
+    assert_eq!(head.0, which * 10, "all of a batch, or nothing");
+    assert_eq!(rig.tally.read(|_, size| size), head.0);
+
+    pages("100000");
+    let outcomes = log.append(batch(which * 10)).unwrap();
+    assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))), "they can be sent again");
+    assert!(log.failure().is_none());
+    let last = log.by_seq(head.0 + 9).unwrap().unwrap();
+    assert_eq!((last.at.n, last.at.tick), (head.0 + 10, head.0 + 10), "no counter was lost or counted twice");
+    let (leaves, _) = log.chain(Sid::parse("0xA").ok().as_ref(), None, 10_000).unwrap();
+    assert_eq!(crate::tree::check_chain(&leaves), Ok(None));
+    let head = log.head();
+    drop(log);
+    assert_eq!(rig.open().head(), head);
+}
+
+#[test]
 fn a_second_process_is_told_that_the_log_is_in_use() {
     let mut rig = Rig::new();
     let log = rig.open();

@@ -20,15 +20,15 @@ use crate::{
 const NOW: UnixSeconds = UnixSeconds(1_000_000);
 
 /// A host: does what sessions ask for, on one thread.
-struct Host {
-    log: Log,
+pub(super) struct Host {
+    pub(super) log: Log,
     relay: Arc<Relay>,
     live: Arc<Mutex<Vec<Arc<Accepted>>>>,
     _folder: tempfile::TempDir,
 }
 
 impl Host {
-    fn new(relay: Relay) -> Self {
+    pub(super) fn new(relay: Relay) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let live: Arc<Mutex<Vec<Arc<Accepted>>>> = Arc::default();
         let heard = live.clone();
@@ -36,13 +36,13 @@ impl Host {
         Self { log, relay: Arc::new(relay), live, _folder: folder }
     }
 
-    fn session(&self) -> (Session, Vec<Value>) {
+    pub(super) fn session(&self) -> (Session, Vec<Value>) {
         let (session, steps) = Session::new(self.relay.clone(), "a challenge".to_owned(), NOW);
         (session, steps.iter().map(sent).collect())
     }
 
     /// Does all that follows from a frame, and returns what the client gets.
-    fn send(&self, session: &mut Session, frame: &str) -> Vec<Value> {
+    pub(super) fn send(&self, session: &mut Session, frame: &str) -> Vec<Value> {
         let steps = session.receive(frame, NOW);
         steps.into_iter().flat_map(|it| self.step(session, it)).collect()
     }
