@@ -1,5 +1,8 @@
 # A host as it could be: one model of the index, for an inference service that waits for it.
 { config, pkgs, ... }:
+let
+  weights = "${config.services.models.paths.vishuddha-minilm-v1}/model.safetensors";
+in
 {
   services.models = {
     enable = true;
@@ -13,14 +16,14 @@
 
   systemd.services.embeddings = {
     description = "A service that uses the model";
-    requires = [ "hallmark-model@vishuddha-minilm-v1.service" ];
-    after = [ "hallmark-model@vishuddha-minilm-v1.service" ];
+    requires = [ "hallmark-model@vishuddha-minilm-v1.target" ];
+    after = [ "hallmark-model@vishuddha-minilm-v1.target" ];
     # Started by the model's arrival, and not by the boot: neither a boot nor a switch waits for a download.
-    wantedBy = [ "hallmark-model@vishuddha-minilm-v1.service" ];
+    wantedBy = [ "hallmark-model@vishuddha-minilm-v1.target" ];
     serviceConfig = {
       DynamicUser = true;
       SupplementaryGroups = [ config.services.models.group ];
-      ExecStart = "${pkgs.coreutils}/bin/sha256sum ${config.services.models.paths.vishuddha-minilm-v1}/model.safetensors";
+      ExecStart = "${pkgs.coreutils}/bin/sha256sum ${weights}";
     };
   };
 

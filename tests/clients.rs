@@ -113,7 +113,7 @@ fn folder_in(said: &str) -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_generations_of_hf_download_a_file_and_a_snapshot_and_verify_their_cache() {
-    let Some(it) = registry("downloads by the Hub's Python clients") else { return };
+    let Some(it) = registry("downloads by the Hub's Python clients").await else { return };
     let asked = it.hub.seen().len();
     for version in ["hf-0.36", "hf-1", "hf-2"] {
         let Some(venv) = peers::require(version, "downloads by the Hub's Python client") else { continue };
@@ -139,7 +139,7 @@ async fn three_generations_of_hf_download_a_file_and_a_snapshot_and_verify_their
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_clients_get_typed_errors_for_what_is_not_there() {
-    let Some(it) = registry("typed errors of the Hub's Python clients") else { return };
+    let Some(it) = registry("typed errors of the Hub's Python clients").await else { return };
     let script = "
 import sys
 from huggingface_hub import hf_hub_download
@@ -165,7 +165,7 @@ for arguments, error in [
 
 #[tokio::test(flavor = "multi_thread")]
 async fn transformers_loads_tokenizer_and_config_online_and_then_offline() {
-    let Some(it) = registry("loading a model with transformers") else { return };
+    let Some(it) = registry("loading a model with transformers").await else { return };
     let Some(venv) = peers::require("transformers", "loading a model with transformers") else { return };
     let script = "
 import sys
@@ -188,7 +188,7 @@ assert tokens == [101, 10003, 27507, 102] or len(tokens) >= 4, tokens
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_javascript_client_downloads_a_file_and_a_snapshot() {
-    let Some(it) = registry("downloads by the Hub's JavaScript client") else { return };
+    let Some(it) = registry("downloads by the Hub's JavaScript client").await else { return };
     let what = "downloads by the Hub's JavaScript client";
     let Some(package) = peers::require("npm/node_modules/@huggingface/hub", what) else { return };
     let Some(node) = peers::program("node", what) else { return };
@@ -224,7 +224,7 @@ console.log(JSON.stringify({ hash, paths: paths.sort(), folder }));
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rust_client_of_today_and_of_yesterday_get_every_file() {
-    let Some(it) = registry("downloads by the Hub's Rust clients") else { return };
+    let Some(it) = registry("downloads by the Hub's Rust clients").await else { return };
     let (owner, name) = REPO.split_once('/').unwrap();
     let home = tempfile::tempdir().unwrap();
     let builder = hf_hub::HFClient::builder().endpoint(it.daemon.url()).cache_dir(home.path().join("1.0"));
@@ -257,7 +257,7 @@ async fn the_rust_client_of_today_and_of_yesterday_get_every_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn curl_resumes_and_aria2_takes_eight_ranges_at_once() {
-    let Some(it) = registry("downloads by curl and aria2") else { return };
+    let Some(it) = registry("downloads by curl and aria2").await else { return };
     let (bytes, client) = (noise(7, LARGE_BYTES), Client::of(&it.daemon));
     let urls = [
         format!("{}/org/large/resolve/main/model.bin", it.daemon.url()),
@@ -283,7 +283,7 @@ async fn curl_resumes_and_aria2_takes_eight_ranges_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_hallmark_takes_this_one_for_its_hub_and_for_its_mirror() {
-    let Some(it) = registry("a second hallmark") else { return };
+    let Some(it) = registry("a second hallmark").await else { return };
     let index = fs::read(it.host.path("index.json")).unwrap();
     let asked = it.hub.seen().len();
     // As a hub: the same index, another endpoint.

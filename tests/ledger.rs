@@ -364,7 +364,8 @@ fn post(key: &SecretKey, number: u64) -> String {
 }
 
 async fn publish(daemon: &Daemon, event: &str) -> Value {
-    let answer = daemon.client().post(format!("{}/v1/events", daemon.url())).body(event.to_owned());
+    let answer = daemon.client().post(format!("{}/v1/events", daemon.url()));
+    let answer = answer.header("content-type", "application/json").body(event.to_owned());
     let answer = answer.send().await.unwrap();
     let (status, text) = (answer.status(), answer.text().await.unwrap());
     assert_eq!(status, 200, "{text}");
@@ -391,7 +392,9 @@ async fn no_acknowledged_event_is_lost_or_doubled_however_often_the_daemon_is_ki
             tokio::spawn(async move {
                 let mut taken = Vec::new();
                 for event in chunk {
-                    let sent = client.post(format!("{url}/v1/events")).body(event).send().await;
+                    let sent =
+                        client.post(format!("{url}/v1/events")).header("content-type", "application/json");
+                    let sent = sent.body(event).send().await;
                     // What is not answered may or may not be in the log: nobody was told.
                     let Ok(answer) = sent else { break };
                     let Ok(text) = answer.text().await else { break };

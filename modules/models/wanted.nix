@@ -45,7 +45,7 @@ in
       example = literalExpression ''"''${config.services.models.paths.vishuddha-minilm-v1}/model.safetensors"'';
       description = ''
         Where each wanted model will stand, for other modules to refer to. The folder appears when all of the model's
-        files are there and proven; a unit that needs it waits for `hallmark-model@<id>.service`, or for
+        files are there and proven; a unit that needs it is ordered after `hallmark-model@<id>.target`, or after
         `models.target`, which stands for all of them.
       '';
     };
@@ -54,10 +54,13 @@ in
   config = lib.mkIf cfg.enable {
     # A model's folder appears whole or not at all, so to wait for the model is to wait for the folder.
     systemd.services."hallmark-model@" = {
-      description = "Model %i is deployed";
+      description = "Wait for model %i";
       unitConfig.RequiresMountsFor = [ cfg.modelStorePath ];
-      # Reaching the target is asked for, not waited for, by each model that arrives.
+      # Each model asks whether it was the last one, and waits for no answer. The target below must not: a target comes
+      # after what it wants.
       wants = [ "models.target" ];
+      # A switch that restarted one that waits would wait with it.
+      restartIfChanged = false;
       serviceConfig = hardening.waiter // {
         Type = "oneshot";
         RemainAfterExit = true;
@@ -70,16 +73,28 @@ in
       };
     };
 
+    # What a consumer names. A target, since a switch starts what active targets have come to want.
+    systemd.targets."hallmark-model@" = {
+      description = "Model %i is deployed";
+      requires = [ "hallmark-model@%i.service" ];
+      after = [ "hallmark-model@%i.service" ];
+    };
+
     # systemd itself looks out for the folder: no switch, and no boot, waits for a download.
     systemd.paths."hallmark-model@" = {
       description = "Look out for model %i";
-      pathConfig.PathExists = "${cfg.modelStorePath}/%i";
+      pathConfig = {
+        PathExists = "${cfg.modelStorePath}/%i";
+        Unit = "hallmark-model@%i.target";
+      };
     };
 
     systemd.targets.models = {
       description = "All declared models are deployed";
       requires = map service cfg.wantedModels;
       after = map service cfg.wantedModels;
+      # A switch to more models must not start it again, and so wait for them.
+      unitConfig.X-OnlyManualStart = true;
     };
 
     systemd.targets.multi-user.wants = map (id: "hallmark-model@${id}.path") cfg.wantedModels;

@@ -19,9 +19,9 @@ in
           })
         ];
         systemd.services.inference = {
-          requires = [ "hallmark-model@${model.id}.service" ];
-          after = [ "hallmark-model@${model.id}.service" ];
-          wantedBy = [ "hallmark-model@${model.id}.service" ];
+          requires = [ "hallmark-model@${model.id}.target" ];
+          after = [ "hallmark-model@${model.id}.target" ];
+          wantedBy = [ "hallmark-model@${model.id}.target" ];
           serviceConfig = {
             Type = "oneshot";
             RemainAfterExit = true;

@@ -43,7 +43,7 @@ in
     wait_for_state(host, "${second.id}", "deployed")
     after = host.succeed("systemctl show -P MainPID hallmark.service")
     assert before == after, f"hallmark was restarted: {before} is now {after}"
-    host.wait_for_unit("hallmark-model@${second.id}.service")
+    host.wait_for_unit("hallmark-model@${second.id}.target")
     assert model(host, "${first.id}")["state"] == "deployed"
   '';
 }

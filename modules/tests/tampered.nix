@@ -40,7 +40,7 @@ in
     host.succeed("journalctl -u hallmark.service | grep 'Model checksum verification failed'")
     host.succeed("systemctl is-active hallmark.service")
     host.succeed("curl -sSf http://127.0.0.1:8420/healthz")
-    host.succeed("systemctl is-active hallmark-model@${honest.id}.service")
+    host.succeed("systemctl is-active hallmark-model@${honest.id}.target")
     host.fail("systemctl is-active models.target")
   '';
 }

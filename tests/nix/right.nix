@@ -152,4 +152,8 @@ in
   reports = lib.mapAttrs (_: config: (evaluate config).report) configs;
   systems = lib.mapAttrs (_: config: (evaluate config).config.system.build.toplevel) configs;
   inherit unset;
+  # What the VM tests' driver would run.
+  scripts = lib.mapAttrs (name: _: (import (../../modules/tests + "/${name}") { module = { }; }).testScript) (
+    lib.filterAttrs (_: kind: kind == "regular") (builtins.readDir ../../modules/tests)
+  );
 }

@@ -27,3 +27,5 @@ if units.get("hallmark.service"):
     for name, text in units.items():
         wanted_at_boot = re.search(r"^WantedBy=(multi-user|default)\.target$", text, flags=re.M)
         assert not (wanted_at_boot and name.startswith(("hallmark-model@", "models."))), name
+    at_boot = units.get("multi-user.target", "")
+    assert not re.search(r"^Wants=(?!hallmark-model@[a-z0-9-]+\.path$)", at_boot, flags=re.M), at_boot

@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
 
-use crate::{Outcome, config::Config, event, gc, key, out, scrub, serve, status, sync, validate};
+use crate::{Outcome, config::Config, demo, event, gc, http, key, out, scrub, serve, status, sync, validate};
 
 /// The model registry that a NixOS fleet can trust.
 ///
 /// An index.json says which models there are and what their bytes have to be. `validate` checks it before anyone
 /// relies on it; `sync` fetches what this host wants, proves every byte by sha256 and makes it visible, for programs
 /// in the model store and for Hugging Face clients in a cache that they take for their own; `status` says what is
-/// where; `verify` hashes it again; `gc` removes what nothing wants.
+/// where; `verify` hashes it again; `gc` removes what nothing wants. `serve` does all that by itself and serves what
+/// it proved; `demo` shows it.
 ///
 /// Exit codes: 0 for success, 1 when what was checked does not hold, 2 when hallmark could not do its work.
 #[derive(Debug, Parser)]
@@ -25,6 +27,8 @@ pub(crate) struct Cli {
 enum Command {
     /// The daemon: fetches what this host wants, proves it, and serves it to everybody who may ask.
     Serve(serve::Arguments),
+    /// Shows the whole job on this machine, without a network and without set-up.
+    Demo(demo::Arguments),
     /// Checks an index against its schema and rules, and reports every flaw with its place.
     Validate(validate::Arguments),
     /// Fetches what is wanted, proves every byte, and deploys it.
@@ -48,12 +52,20 @@ enum Command {
     },
     /// Prints the JSON Schema of an index.
     Schema,
+    /// Prints the contract of the daemon's HTTP, as OpenAPI.
+    Openapi,
 }
 
 impl Cli {
-    /// Says whether it runs for long, so that its log is what an operator looks at.
-    pub(crate) fn is_daemon(&self) -> bool {
-        matches!(self.command, Command::Serve(_))
+    /// Says how much of what happens goes to the log.
+    pub(crate) fn log_level(&self) -> LevelFilter {
+        match self.command {
+            // Its log is what an operator looks at.
+            Command::Serve(_) => LevelFilter::INFO,
+            // It tells what happens in its own words.
+            Command::Demo(_) => LevelFilter::ERROR,
+            _ => LevelFilter::WARN,
+        }
     }
 }
 
@@ -61,6 +73,7 @@ impl Cli {
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Sync(arguments) => sync::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
@@ -69,6 +82,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Key(command) => key::run(&command),
         Command::Event(command) => event::run(&command),
         Command::CheckConfig { file } => Config::read(&file).map(|_| Outcome::Holds).map_err(Into::into),
+        Command::Openapi => out::print(&http::contract()?).map(|()| Outcome::Holds),
         Command::Schema => out::print(catalog::SCHEMA).map(|()| Outcome::Holds),
     }
 }

@@ -45,6 +45,7 @@ use self::{
 use crate::{
     delivery::End,
     host::{Host, Place},
+    metrics::Metrics,
     news::News,
     order::{Choice, Places, choose, misfiled_text, missing_text},
     out,
@@ -72,6 +73,7 @@ pub(crate) struct Engine {
     world: World,
     worlds: watch::Sender<Arc<World>>,
     news: Arc<News>,
+    metrics: Arc<Metrics>,
     jobs: FuturesUnordered<Job>,
     /// Models that are at work: which job's end counts, and how to call it off.
     at_work: BTreeMap<ModelId, (u64, AbortHandle)>,
@@ -90,14 +92,20 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Prepares everything and takes a first look at the index. Starts no work yet.
-    pub(crate) fn new(place: Place, host: Host, news: Arc<News>) -> anyhow::Result<(Self, EngineHandle)> {
+    pub(crate) fn new(
+        place: Place,
+        host: Host,
+        news: Arc<News>,
+        metrics: Arc<Metrics>,
+    ) -> anyhow::Result<(Self, EngineHandle)> {
         let bell = Arc::new(Notify::new());
-        let follower = follow::follow(&host, Arc::clone(&bell))?;
+        let (follower, schema) = follow::follow(&host, Arc::clone(&bell))?;
         let location = host.config.catalog.index.to_string();
-        let (places, tools) = equip(host)?;
+        let (places, tools) = equip(host, &metrics)?;
         let (sender, asks) = mpsc::channel(ASKS_MAX);
         let world = World {
             location,
+            schema,
             catalog: follower.latest(),
             models: imbl::OrdMap::new(),
             missing: BTreeMap::new(),
@@ -117,6 +125,7 @@ impl Engine {
             world,
             worlds,
             news,
+            metrics,
             jobs: FuturesUnordered::new(),
             at_work: BTreeMap::new(),
             last_ticket: 0,
@@ -250,6 +259,7 @@ impl Engine {
                 ("unreadable", Some(text))
             }
         };
+        self.metrics.reload(outcome);
         let digest = after.good.as_ref().map(|it| it.digest.to_string());
         self.news.tell(
             "reload",
@@ -657,12 +667,12 @@ impl Engine {
 }
 
 /// Opens what jobs work with.
-fn equip(host: Host) -> anyhow::Result<(Places, Rc<Tools>)> {
+fn equip(host: Host, metrics: &Arc<Metrics>) -> anyhow::Result<(Places, Rc<Tools>)> {
     let settings = host.config.settings().map_err(anyhow::Error::msg)?;
     let places = Places::of(&host.config)?;
     let downloader =
         Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
-    Ok((places, Rc::new(Tools::new(Arc::new(host), downloader))))
+    Ok((places, Rc::new(Tools::new(Arc::new(host), downloader, Arc::clone(metrics)))))
 }
 
 fn texts(why: &[Objection]) -> Vec<String> {

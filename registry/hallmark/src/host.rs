@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use base::SystemClock;
+use bytes::Bytes;
 use catalog::{
     Contract, Hashed, Index, Report, follow::Look, git, location::Location, watch::read_index_file,
 };
@@ -34,6 +35,13 @@ pub(crate) struct Place {
     /// The folder for all that hallmark keeps
     #[arg(long, value_name = "DIR", default_value = ".hallmark")]
     pub(crate) state: PathBuf,
+}
+
+impl Place {
+    /// Names a config file and a state folder.
+    pub(crate) fn of(config: PathBuf, state: PathBuf) -> Self {
+        Self { config: Some(config), index: None, state }
+    }
 }
 
 /// This host, opened.
@@ -72,7 +80,7 @@ impl Host {
 
     /// Reads the index. One that does not hold is refused with its flaws.
     pub(crate) fn index(&self) -> anyhow::Result<Index> {
-        let contract = self.contract()?;
+        let (contract, _) = self.contract()?;
         match self.config.catalog.index.clone() {
             Location::File(path) => {
                 let found = Hashed::of(read_index_file(&path)?);
@@ -107,9 +115,12 @@ impl Host {
         }
     }
 
-    pub(crate) fn contract(&self) -> anyhow::Result<Contract> {
-        let Some(path) = &self.config.catalog.schema else { return Ok(Contract::ours()) };
-        crate::validate::foreign_contract(path)
+    /// Returns what an index is held to, and its text.
+    pub(crate) fn contract(&self) -> anyhow::Result<(Contract, Bytes)> {
+        let Some(path) = &self.config.catalog.schema else {
+            return Ok((Contract::ours(), Bytes::from_static(catalog::SCHEMA.as_bytes())));
+        };
+        crate::validate::foreign_contract(path).map(|(contract, text)| (contract, text.into()))
     }
 }
 

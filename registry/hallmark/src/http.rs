@@ -4,26 +4,45 @@
 //! - Every error is a problem document with a remedy, on the hub's routes that protocol's own headers.
 //! - Every connection, head, body, wait and queue has a bound.
 
+mod acts;
+mod api;
 mod artifact;
 mod bytes;
 mod connection;
+mod cors;
+mod fresh;
 mod guard;
 mod health;
 mod hub;
+mod index;
+mod input;
 mod ledger;
+mod metrics;
+mod models;
 mod problem;
 mod relay;
 mod uses;
+mod watch;
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit, http::HeaderValue, middleware, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::HeaderValue,
+    middleware,
+    response::{IntoResponse as _, Response},
+};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use vault::Shelf;
 
-pub(crate) use self::{bytes::Face, problem::Problem};
-use self::{guard::Guard, uses::Uses};
-use crate::{config::HttpConfig, engine::EngineHandle, ledger::Ledger, serve::Doors, world::World};
+use self::{api::Document, guard::Guard, uses::Uses};
+pub(crate) use self::{api::text as contract, bytes::Face, problem::Problem};
+use crate::{
+    config::HttpConfig, engine::EngineHandle, ledger::Ledger, metrics::Metrics, serve::Doors, world::World,
+};
 
 /// What every handler has at hand.
 #[derive(Clone)]
@@ -36,6 +55,11 @@ struct Inner {
     settings: HttpConfig,
     guard: Guard,
     uses: Uses,
+    metrics: Arc<Metrics>,
+    watchers: Arc<Semaphore>,
+    document: Document,
+    cors: Option<CorsLayer>,
+    stop: CancellationToken,
 }
 
 impl App {
@@ -44,9 +68,26 @@ impl App {
         shelf: Shelf,
         ledger: Option<Ledger>,
         settings: HttpConfig,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
     ) -> anyhow::Result<Self> {
         let guard = Guard::new(&settings)?;
-        Ok(Self(Arc::new(Inner { engine, shelf, ledger, settings, guard, uses: Uses::default() })))
+        let watchers = Arc::new(Semaphore::new(settings.watchers_max));
+        let (document, cors) = (Document::new()?, cors::layer(&settings.cors_origins)?);
+        let inner = Inner {
+            engine,
+            shelf,
+            ledger,
+            settings,
+            guard,
+            metrics,
+            watchers,
+            document,
+            cors,
+            stop,
+            uses: Uses::default(),
+        };
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Returns what is known now.
@@ -71,6 +112,10 @@ impl App {
         &self.0.settings
     }
 
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     fn guard(&self) -> &Guard {
         &self.0.guard
     }
@@ -87,26 +132,47 @@ impl App {
             "public, max-age=31536000, immutable"
         })
     }
+
+    fn watchers(&self) -> &Arc<Semaphore> {
+        &self.0.watchers
+    }
+
+    fn document(&self) -> &Document {
+        &self.0.document
+    }
+
+    fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
 }
 
 /// Puts all routes together.
 fn router(app: &App) -> Router {
-    Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .merge(Router::from(artifact::routes()))
+    let (documented, _) = api::routes().split_for_parts();
+    let router = documented
         .merge(hub::routes())
-        .merge(Router::from(ledger::routes()))
         .merge(relay::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
-        .with_state(app.clone())
+        .with_state(app.clone());
+    match &app.0.cors {
+        // What a browser asks beforehand carries no token, so it is answered before the guard.
+        Some(cors) => router.layer(cors.clone()),
+        None => router,
+    }
+}
+
+fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    Problem::internal(&anyhow::anyhow!("a handler panicked, report this: {text}")).into_response()
 }
 
 /// Serves all doors until the stop, then lets what runs end.
 pub(crate) async fn serve(doors: Doors, app: App, stop: CancellationToken) {
     let router = router(&app);
-    connection::serve(doors, router, app.settings(), stop).await;
+    connection::serve(doors, router, &app, stop).await;
 }

@@ -5,6 +5,7 @@
 mod cli;
 mod config;
 mod delivery;
+mod demo;
 mod engine;
 mod event;
 mod gc;
@@ -12,6 +13,7 @@ mod host;
 mod http;
 mod key;
 mod ledger;
+mod metrics;
 mod news;
 mod order;
 mod out;
@@ -41,7 +43,7 @@ enum Outcome {
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    out::start_log(cli.is_daemon());
+    out::start_log(cli.log_level());
     match cli::run(cli) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::DoesNotHold) => ExitCode::from(1),

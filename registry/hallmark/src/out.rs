@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
+use tracing_subscriber::filter::LevelFilter;
 
-/// Sends what there is to say to standard error: warnings, of the daemon also what it does, or what `RUST_LOG` asks for.
-pub(crate) fn start_log(is_daemon: bool) {
-    use tracing_subscriber::filter::LevelFilter;
-    let quiet = if is_daemon { LevelFilter::INFO } else { LevelFilter::WARN }.into();
-    let filter = tracing_subscriber::EnvFilter::builder().with_default_directive(quiet).from_env_lossy();
+/// Sends what there is to say to standard error, down to a level, or what `RUST_LOG` asks for.
+pub(crate) fn start_log(level: LevelFilter) {
+    let filter =
+        tracing_subscriber::EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
     log.with_ansi(io::stderr().is_terminal()).without_time().init();
 }
@@ -38,4 +38,30 @@ pub(crate) fn counted(count: u64, noun: &str) -> String {
 /// Says whether standard output is a terminal that wants colour.
 pub(crate) fn in_colour() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+}
+
+/// What a word on the terminal is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Doubtful,
+    Busy,
+    Quiet,
+    /// What is said matters more than what surrounds it.
+    Strong,
+}
+
+/// Colours a text. Ask [`in_colour`] first.
+pub(crate) fn paint(tone: Tone, text: &str) -> String {
+    let style = console::Style::new().force_styling(true);
+    let style = match tone {
+        Tone::Good => style.green(),
+        Tone::Bad => style.red(),
+        Tone::Doubtful => style.yellow(),
+        Tone::Busy => style.cyan(),
+        Tone::Quiet => style.dim(),
+        Tone::Strong => style.bold(),
+    };
+    style.apply_to(text).to_string()
 }

@@ -53,7 +53,8 @@ pub(crate) struct Said {
 }
 
 impl Said {
-    fn holds(&self) -> bool {
+    /// Says whether the object is whole now.
+    pub(crate) fn holds(&self) -> bool {
         matches!(self.seen.health, Health::Whole { .. }) || self.mended.as_ref().is_some_and(Mended::is_whole)
     }
 }

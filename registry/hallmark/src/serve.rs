@@ -31,6 +31,7 @@ use crate::{
     host::{Host, Place},
     http::{self, App},
     ledger::{self, Ledger},
+    metrics::Metrics,
     news::News,
     out,
 };
@@ -87,9 +88,11 @@ impl Daemon {
         let doors = door::open(settings.listen, &socket_path(&host.state))?;
         let address = doors.address;
         let news = Arc::new(News::new(SystemClock.now().0, settings.events_kept));
+        let metrics = Arc::new(Metrics::new());
+        let told = (news, Arc::clone(&metrics));
         let shelf = host.shelf.clone();
         let (engine, engine_thread) =
-            start_engine(arguments.place.clone(), host, news, runtime.handle().clone(), stop.clone())?;
+            start_engine(arguments.place.clone(), host, told, runtime.handle().clone(), stop.clone())?;
         if let Some(ledger) = &ledger {
             for relay in &ledger.config().relays {
                 runtime.spawn(ledger::publish_onward(ledger.clone(), relay.0.clone()));
@@ -97,7 +100,7 @@ impl Daemon {
             let (ledger, worlds) = (ledger.clone(), engine.worlds());
             runtime.spawn(ledger::scribe(ledger, shelf.clone(), worlds, stop.clone()));
         }
-        let app = App::new(engine.clone(), shelf, ledger, settings)?;
+        let app = App::new(engine.clone(), shelf, ledger, settings, metrics, stop.clone())?;
         runtime.spawn(http::serve(doors, app, stop.clone()));
         runtime.spawn(service::tell(engine.clone(), stop.clone()));
         Ok(Self { runtime, engine, engine_thread, address, grace, stop, _lock: lock })
@@ -121,6 +124,11 @@ impl Daemon {
     /// Serves until a signal says to stop, then ends within the grace period.
     pub(crate) fn until_stopped(self) -> anyhow::Result<()> {
         self.runtime.block_on(signals(&self.engine))?;
+        self.stop()
+    }
+
+    /// Ends within the grace period.
+    pub(crate) fn stop(self) -> anyhow::Result<()> {
         service::stopping();
         tracing::info!("Stopping: what runs may take {} more seconds", self.grace.as_secs());
         self.stop.cancel();
@@ -159,14 +167,14 @@ async fn signals(engine: &EngineHandle) -> anyhow::Result<()> {
 fn start_engine(
     place: Place,
     host: Host,
-    news: Arc<News>,
+    (news, metrics): (Arc<News>, Arc<Metrics>),
     runtime: Handle,
     stop: CancellationToken,
 ) -> anyhow::Result<(EngineHandle, std::thread::JoinHandle<()>)> {
     let (sender, started) = std::sync::mpsc::sync_channel(1);
     let work = move || {
         let _inside = runtime.enter();
-        match Engine::new(place, host, news) {
+        match Engine::new(place, host, news, metrics) {
             Ok((engine, handle)) => {
                 drop(sender.send(Ok(handle)));
                 runtime.block_on(engine.run(stop));

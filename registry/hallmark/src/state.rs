@@ -1,9 +1,10 @@
 //! What a model can be on this host.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What a model is on this host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum State {
     /// Its entry holds placeholders: never fetched.

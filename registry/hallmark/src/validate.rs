@@ -53,7 +53,7 @@ struct Verdict<'r> {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let contract = match &arguments.schema {
-        Some(path) => foreign_contract(path)?,
+        Some(path) => foreign_contract(path)?.0,
         None => Contract::ours(),
     };
     let (report, bytes) = catalog::validate_file(&arguments.index, &contract)?;
@@ -71,7 +71,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(if holds { Outcome::Holds } else { Outcome::DoesNotHold })
 }
 
-pub(crate) fn foreign_contract(path: &Path) -> anyhow::Result<Contract> {
+/// Reads another organisation's schema, and returns its text as well.
+pub(crate) fn foreign_contract(path: &Path) -> anyhow::Result<(Contract, String)> {
     let text = fs::read_to_string(path).with_context(|| format!("read the schema {}", path.display()))?;
-    Contract::of(&text).with_context(|| format!("use the schema {}", path.display()))
+    let contract = Contract::of(&text).with_context(|| format!("use the schema {}", path.display()))?;
+    Ok((contract, text))
 }

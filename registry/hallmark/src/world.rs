@@ -25,6 +25,8 @@ use crate::{order::Order, repos::Repo, state::State};
 pub(crate) struct World {
     /// Where the index lives, as the operator wrote it.
     pub(crate) location: String,
+    /// The JSON Schema that the index is held to.
+    pub(crate) schema: Bytes,
     /// The index in force, and the last look at it.
     pub(crate) catalog: Arc<Snapshot<Index, Report>>,
     /// Every model of the index, and those that are still here without it.
@@ -71,7 +73,7 @@ pub(crate) struct Model {
 #[derive(Clone, Debug)]
 pub(crate) struct Rendered {
     pub(crate) body: Bytes,
-    pub(crate) etag: String,
+    pub(crate) etag: axum::http::HeaderValue,
 }
 
 /// A model's files as clients see them.

@@ -1,6 +1,11 @@
 //! `[http]`: where the daemon listens, who may ask, and how much at once.
 
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroU64},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde::Deserialize;
 
@@ -22,6 +27,8 @@ pub(crate) struct HttpConfig {
     pub(crate) body_bytes_max: usize,
     /// How long a client may take for the head of a request.
     pub(crate) header_seconds_max: u64,
+    /// How long a request may take until its answer begins, its body included.
+    pub(crate) answer_seconds_max: NonZeroU64,
     /// How long a client may leave what it asked for unread.
     pub(crate) write_seconds_max: u64,
     /// How many requests a second one client may make. Unless set, that is 2,000 for clients on other machines and
@@ -29,10 +36,21 @@ pub(crate) struct HttpConfig {
     pub(crate) client_requests_per_second: Option<NonZeroU32>,
     /// Origins whose web pages may read this daemon's answers; none by default.
     pub(crate) cors_origins: Vec<String>,
+    /// How many clients may watch `/v1/watch` at once.
+    pub(crate) watchers_max: usize,
+    /// How often those who watch hear that the daemon is still there.
+    pub(crate) heartbeat_seconds: NonZeroU64,
     /// How many past events a client that comes back can still get.
     pub(crate) events_kept: usize,
     /// How long requests and transfers may go on after a stop was asked for.
     pub(crate) stop_seconds_max: u64,
+}
+
+impl HttpConfig {
+    /// Returns how long a request may take until its answer begins.
+    pub(crate) fn answer_limit(&self) -> Duration {
+        Duration::from_secs(self.answer_seconds_max.get())
+    }
 }
 
 impl Default for HttpConfig {
@@ -45,9 +63,12 @@ impl Default for HttpConfig {
             requests_max: 1024,
             body_bytes_max: 1 << 20,
             header_seconds_max: 10,
+            answer_seconds_max: const { NonZeroU64::new(30).unwrap() },
             write_seconds_max: 30,
             client_requests_per_second: None,
             cors_origins: Vec::new(),
+            watchers_max: 256,
+            heartbeat_seconds: const { NonZeroU64::new(15).unwrap() },
             events_kept: 1024,
             stop_seconds_max: 10,
         }

@@ -15,8 +15,8 @@ pub(crate) enum Ask {
     Sync { ids: Vec<String>, all: bool, answer: oneshot::Sender<Result<Vec<ModelId>, String>> },
     /// Remove what nothing wants.
     Gc { dry_run: bool, answer: oneshot::Sender<anyhow::Result<gc::Done>> },
-    /// Hash again what is here. Each object's health is told as it is known; the channel's end is the end.
-    Verify { ids: Vec<String>, repair: bool, answer: mpsc::Sender<anyhow::Result<scrub::Said>> },
+    /// Hash again what is here. Each object's health is told as it is known, and `None` at the end.
+    Verify { ids: Vec<String>, repair: bool, answer: mpsc::Sender<anyhow::Result<Option<scrub::Said>>> },
     /// Read the config again, and look at the index.
     Reload { answer: oneshot::Sender<anyhow::Result<()>> },
     /// Answers as soon as its turn comes: the engine is alive.
@@ -133,17 +133,17 @@ impl Engine {
             anyhow::bail!("[vault] store or cache has moved: restart the daemon for that");
         }
         let elsewhere = host.config.catalog != old.config.catalog;
-        let follower = if elsewhere { Some(follow::follow(&host, Arc::clone(&self.bell))?) } else { None };
+        let followed = if elsewhere { Some(follow::follow(&host, Arc::clone(&self.bell))?) } else { None };
         let location = host.config.catalog.index.to_string();
-        let (places, tools) = equip(host)?;
+        let (places, tools) = equip(host, &self.metrics)?;
         // What is at work was started under the old config.
         for id in self.at_work.keys().cloned().collect::<Vec<_>>() {
             self.call_off(&id);
         }
         (self.places, self.tools) = (places, tools);
         self.config += 1;
-        if let Some(follower) = follower {
-            (self.follower, self.world.location) = (follower, location);
+        if let Some((follower, schema)) = followed {
+            (self.follower, self.world.location, self.world.schema) = (follower, location, schema);
             self.take_catalog(false);
         } else {
             self.reconcile(&BTreeSet::new(), false);
@@ -163,17 +163,21 @@ impl Engine {
         }));
     }
 
-    fn verify(&mut self, ids: Vec<String>, repair: bool, answer: mpsc::Sender<anyhow::Result<scrub::Said>>) {
+    fn verify(
+        &mut self,
+        ids: Vec<String>,
+        repair: bool,
+        answer: mpsc::Sender<anyhow::Result<Option<scrub::Said>>>,
+    ) {
         let Some(index) = self.world.index().cloned() else {
             let error = anyhow::anyhow!("no index is in force: see /v1/index/status");
             return drop(answer.try_send(Err(error)));
         };
         let host = Arc::clone(&self.tools.host);
         self.jobs.push(self.tools.in_background(move || {
-            let each = |said| drop(answer.blocking_send(Ok(said)));
-            if let Err(error) = scrub::all(&host, &index, &ids, repair, each).context("hash what is here") {
-                drop(answer.blocking_send(Err(error)));
-            }
+            let each = |said| drop(answer.blocking_send(Ok(Some(said))));
+            let done = scrub::all(&host, &index, &ids, repair, each).context("hash what is here");
+            drop(answer.blocking_send(done.map(|()| None)));
         }));
     }
 

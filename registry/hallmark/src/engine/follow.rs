@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use base::SystemClock;
+use bytes::Bytes;
 use catalog::{
     Contract, Index, Report,
     follow::{Follower, Reader},
@@ -20,13 +21,15 @@ use crate::host::Host;
 const READER_NICENESS: i32 = 10;
 
 /// Follows the index that the config names; each change rings the bell.
-pub(super) fn follow(host: &Host, bell: Arc<Notify>) -> anyhow::Result<Follower<Index, Report>> {
-    let read = reader(host.contract()?, host.config.catalog.strict);
+/// Returns the text of the schema as well.
+pub(super) fn follow(host: &Host, bell: Arc<Notify>) -> anyhow::Result<(Follower<Index, Report>, Bytes)> {
+    let (contract, schema) = host.contract()?;
+    let read = reader(contract, host.config.catalog.strict);
     let tell = Box::new(move |_: &_| bell.notify_one());
-    match host.config.catalog.index.clone() {
+    let follower = match host.config.catalog.index.clone() {
         Location::File(path) => {
             let watched = watch(&path, WatchOptions::default(), Arc::new(SystemClock), read, tell);
-            watched.with_context(|| format!("watch {}", path.display()))
+            watched.with_context(|| format!("watch {}", path.display()))?
         }
         Location::Git(location) => {
             let name = location.to_string();
@@ -34,9 +37,10 @@ pub(super) fn follow(host: &Host, bell: Arc<Notify>) -> anyhow::Result<Follower<
             options.accept_rewritten_history = host.config.catalog.accept_rewritten_history;
             options.every = Duration::from_secs(host.config.catalog.fetch_seconds.get());
             follow_git(location, options, Arc::new(SystemClock), read, tell)
-                .with_context(|| format!("follow {name}"))
+                .with_context(|| format!("follow {name}"))?
         }
-    }
+    };
+    Ok((follower, schema))
 }
 
 fn reader(contract: Contract, strict: bool) -> Reader<Index, Report> {

@@ -27,6 +27,7 @@ use crate::{
         look::look_on_shelf,
     },
     host::Host,
+    metrics::Metrics,
     order::Order,
     world::{Shown, Transfer},
 };
@@ -59,6 +60,7 @@ pub(super) type Job = LocalBoxFuture<'static, Done>;
 pub(super) struct Tools {
     pub(super) host: Arc<Host>,
     downloader: Downloader,
+    metrics: Arc<Metrics>,
     disk: Semaphore,
     /// Files that are being fetched: whoever wants the same bytes waits for the same flight.
     flights: RefCell<BTreeMap<Sha256, Flight>>,
@@ -70,9 +72,9 @@ struct Flight {
 }
 
 impl Tools {
-    pub(super) fn new(host: Arc<Host>, downloader: Downloader) -> Self {
+    pub(super) fn new(host: Arc<Host>, downloader: Downloader, metrics: Arc<Metrics>) -> Self {
         let (disk, flights) = (Semaphore::new(DISK_JOBS_MAX), RefCell::default());
-        Self { host, downloader, disk, flights }
+        Self { host, downloader, metrics, disk, flights }
     }
 
     /// Looks which files of a model are here.
@@ -221,5 +223,12 @@ async fn fly(tools: Weak<Tools>, want: Want, progress: Arc<dyn Progress>) -> Fet
         return Fetched::Failed { why: "the daemon stops".to_owned(), is_final: false };
     };
     let promise = if tools.host.config.vault.verify_checksums { Promise::Kept } else { Promise::Waived };
-    fetch::one(&tools.downloader, &tools.host.shelf, &want, promise, &progress).await
+    let fetched = fetch::one(&tools.downloader, &tools.host.shelf, &want, promise, &progress).await;
+    match &fetched {
+        Fetched::Came(_) => tools.metrics.fetch("came", want.size_bytes),
+        Fetched::Failed { .. } => tools.metrics.fetch("failed", 0),
+        Fetched::Wrong { .. } => tools.metrics.fetch("wrong", 0),
+        Fetched::Stands(_) | Fetched::StandsUnproven(_) => {}
+    }
+    fetched
 }

@@ -3,9 +3,14 @@
 mod outbox;
 mod stream;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::IntoResponse as _,
+};
 use hyper::{Request, Version, body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -14,19 +19,25 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::Semaphore,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 pub(super) use self::outbox::{Outbox, PART_BYTES_MAX};
 use self::stream::{Patience, Socket, Stream};
-use super::guard::Peer;
-use crate::{config::HttpConfig, serve::Doors};
+use super::{App, Problem, guard::Peer};
+use crate::{metrics::Metrics, serve::Doors};
 
 /// How much of a request's head is buffered; more is refused by the protocol itself.
 const HEAD_BUFFER_BYTES: usize = 256 << 10;
 const HEADERS_MAX: usize = 100;
+/// How many connections the operator's own commands may have at once; those of clients do not count there.
+const OPERATORS_MAX: usize = 64;
+/// How many connections may be told at once that there are too many; more are closed without a word.
+const REFUSALS_MAX: usize = 64;
+/// How long that may take.
+const REFUSAL: Duration = Duration::from_secs(2);
 /// How long to wait after the system had no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -34,12 +45,16 @@ struct Host {
     router: Router,
     builder: Builder<TokioExecutor>,
     seats: Arc<Semaphore>,
+    operators: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
     graceful: GracefulShutdown,
     patience: Patience,
 }
 
 /// Serves until the stop, then lets requests that run end.
-pub(super) async fn serve(doors: Doors, router: Router, settings: &HttpConfig, stop: CancellationToken) {
+pub(super) async fn serve(doors: Doors, router: Router, app: &App, stop: CancellationToken) {
+    let settings = app.settings();
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -60,7 +75,16 @@ pub(super) async fn serve(doors: Doors, router: Router, settings: &HttpConfig, s
         opening: Duration::from_secs(settings.header_seconds_max),
         write: Duration::from_secs(settings.write_seconds_max),
     };
-    let host = Arc::new(Host { router, builder, seats, graceful: GracefulShutdown::new(), patience });
+    let host = Arc::new(Host {
+        router,
+        builder,
+        seats,
+        operators: Arc::new(Semaphore::new(OPERATORS_MAX)),
+        refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+        metrics: Arc::clone(&app.0.metrics),
+        graceful: GracefulShutdown::new(),
+        patience,
+    });
     let mut loops = doors
         .tcp
         .into_iter()
@@ -120,12 +144,11 @@ async fn pause(error: &std::io::Error) {
 impl Host {
     /// Serves one connection on a task of its own.
     fn take(&self, socket: impl Socket, peer: Peer) {
-        let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
-            tracing::debug!("A connection was let go: [http] connections_max is reached");
-            return;
-        };
         let outbox = Outbox::default();
         let stream = Stream::new(socket, outbox.clone(), self.patience);
+        let seats = if peer == Peer::Operator { &self.operators } else { &self.seats };
+        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { return self.refuse(stream) };
+        let counted = self.metrics.connection();
         let router = self.router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
@@ -142,6 +165,29 @@ impl Host {
             if let Err(error) = connection.await {
                 tracing::debug!("A connection ended early: {error}");
             }
+            drop((seat, counted));
+        });
+    }
+
+    /// Tells a client that there are too many, if there is time for that.
+    fn refuse(&self, stream: Stream<impl Socket>) {
+        self.metrics.refuse("connections");
+        tracing::debug!("A connection was turned away: [http] connections_max is reached");
+        let Ok(seat) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
+        let service = service_fn(|_: Request<Incoming>| async {
+            let problem =
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-connections", "Too many connections")
+                    .detail("as many connections stand as may")
+                    .remedy("close some, come back in a moment, or raise [http] connections_max")
+                    .retry_after(1);
+            let mut response = problem.into_response();
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            Ok::<_, Infallible>(response)
+        });
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        tokio::spawn(async move {
+            // Whatever becomes of it, the client is gone afterwards.
+            drop(timeout(REFUSAL, connection).await);
             drop(seat);
         });
     }

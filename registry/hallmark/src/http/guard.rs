@@ -1,10 +1,16 @@
 //! What every request passes before a handler sees it: who asks, how much at once, how large.
 
-use std::net::IpAddr;
+mod rate;
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -12,13 +18,24 @@ use base::Sha256;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
+use self::rate::Rate;
 use super::{App, Problem, hub};
-use crate::config::HttpConfig;
+use crate::{
+    config::HttpConfig,
+    metrics::{Asked, Route},
+};
 
 /// The longest path and query.
 const URI_BYTES_MAX: usize = 8 << 10;
 /// The longest head of a request, all fields together.
 const HEAD_BYTES_MAX: usize = 32 << 10;
+/// The longest id that a client may give its request.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Removes what nothing wants, for as long as that takes.
+const LONG: &str = "/v1/gc";
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// Where a request came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +50,10 @@ pub(super) struct Guard {
     seats: Semaphore,
     read_token: Option<Sha256>,
     operator_token: Option<Sha256>,
+    rate: Rate,
+    /// What this run calls requests that have no name of their own: its own number, then theirs.
+    run: u32,
+    requests: AtomicU64,
 }
 
 impl Guard {
@@ -42,6 +63,9 @@ impl Guard {
             seats: Semaphore::new(settings.requests_max),
             read_token: token(&settings.read_token_file)?,
             operator_token: token(&settings.operator_token_file)?,
+            rate: Rate::new(settings),
+            run: rand::random(),
+            requests: AtomicU64::new(0),
         })
     }
 }
@@ -55,13 +79,31 @@ fn read_token(path: &std::path::Path) -> anyhow::Result<Sha256> {
     Ok(Sha256::of(text.as_bytes()))
 }
 
-/// Lets a request through, or answers it.
+/// Lets a request through or answers it, and counts it.
 pub(super) async fn check(State(app): State<App>, request: Request, next: Next) -> Response {
-    if let Err(problem) = admit(&app, &request) {
+    let begun = Instant::now();
+    let route = Route(request.extensions().get::<MatchedPath>().cloned());
+    let method = method(request.method());
+    let id = request_id(app.guard(), request.headers());
+    let mut response = answer(&app, request, next, &route).await;
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    let status = class(response.status());
+    app.metrics().request(&Asked { route, method, status }, begun.elapsed());
+    response
+}
+
+async fn answer(app: &App, request: Request, next: Next, route: &Route) -> Response {
+    if let Err(problem) = admit(app, &request) {
         let is_hub = problem.code() == StatusCode::UNAUTHORIZED && hub::is_hub(request.uri().path());
         return if is_hub { hub::Refusal::token_needed().into_response() } else { problem.into_response() };
     }
-    let Ok(_seat) = app.guard().seats.try_acquire() else {
+    // Operators, and those who only ask whether the daemon is well, are never turned away by what others do.
+    let is_free = is_open(&request) || request.extensions().get() == Some(&Peer::Operator);
+    let seat = app.guard().seats.try_acquire();
+    if seat.is_err() && !is_free {
+        app.metrics().refuse("requests");
         return Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too-many-requests-at-once",
@@ -71,8 +113,57 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
         .remedy("come back in a moment, or raise [http] requests_max")
         .retry_after(1)
         .into_response();
+    }
+    if route.name() == LONG {
+        return next.run(request).await;
+    }
+    let answer = tokio::time::timeout(app.settings().answer_limit(), next.run(request)).await;
+    answer.unwrap_or_else(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-slow", "It took too long")
+            .detail("the answer was not there in time")
+            .remedy("come back in a moment; if it goes on, look at the daemon's log")
+            .retry_after(5)
+            .into_response()
+    })
+}
+
+/// Takes the client's name for its request, if that can stand in a log, or makes one.
+fn request_id(guard: &Guard, headers: &HeaderMap) -> HeaderValue {
+    let is_sane = |it: &&HeaderValue| {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:=+/".contains(byte);
+        (1..=REQUEST_ID_BYTES_MAX).contains(&it.len()) && it.as_bytes().iter().all(plain)
     };
-    next.run(request).await
+    headers.get(REQUEST_ID).filter(is_sane).cloned().unwrap_or_else(|| {
+        let number = guard.requests.fetch_add(1, Ordering::Relaxed);
+        // Hex digits and a hyphen are a header's value in any case.
+        HeaderValue::try_from(format!("{:08x}-{number:x}", guard.run))
+            .unwrap_or(HeaderValue::from_static("none"))
+    })
+}
+
+/// Returns a method's name; clients cannot make up names that are counted.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        100..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}
+
+fn is_open(request: &Request) -> bool {
+    matches!(request.uri().path(), "/healthz" | "/readyz")
 }
 
 fn admit(app: &App, request: &Request) -> Result<(), Problem> {
@@ -92,8 +183,20 @@ fn admit(app: &App, request: &Request) -> Result<(), Problem> {
         .detail(format!("all header fields together may take {HEAD_BYTES_MAX} bytes"))
         .remedy("send fewer or shorter header fields, cookies above all"));
     }
-    let is_open = matches!(uri.path(), "/healthz" | "/readyz");
-    if !is_open && !may_read(app, request) {
+    if let Some(Peer::Client(client)) = request.extensions().get() {
+        let rate = &app.guard().rate;
+        rate.take(*client).map_err(|wait| {
+            app.metrics().refuse("rate");
+            // Whole seconds are all that Retry-After can say.
+            let seconds = wait.as_secs() + 1;
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests")
+                .detail(format!("one client may make {} requests a second", rate.per_second()))
+                .remedy("slow down, or raise [http] client_requests_per_second")
+                .retry_after(seconds)
+                .rate(rate.per_second())
+        })?;
+    }
+    if !is_open(request) && !may_read(app, request) {
         return Err(unauthorized("reading"));
     }
     Ok(())

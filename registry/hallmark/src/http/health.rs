@@ -7,28 +7,46 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
 use crate::state;
 
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(alive)).routes(routes!(ready))
+}
+
 /// Whether the daemon can be sent clients, and what is not here yet.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
     /// An index is in force, so every question can be answered.
     ready: bool,
     /// What keeps it from being ready.
     missing: Vec<String>,
     /// Models that are asked for and not deployed, by state; the daemon is ready without them.
+    #[schema(value_type = std::collections::BTreeMap<String, Vec<String>>)]
     waiting: std::collections::BTreeMap<state::State, Vec<String>>,
 }
 
-/// `GET /healthz`: the daemon is alive.
-pub(super) async fn alive() -> &'static str {
+/// Says that the daemon is alive.
+#[utoipa::path(
+    get, path = "/healthz", tag = "health", operation_id = "healthz",
+    responses((status = OK, description = "It is", body = String, content_type = "text/plain; charset=utf-8")),
+)]
+async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: whether the daemon can be sent clients, and what is not here yet.
-pub(super) async fn ready(State(app): State<App>) -> Response {
+/// Says whether the daemon can be sent clients, and what is not here yet.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health", operation_id = "readyz",
+    responses(
+        (status = OK, description = "An index is in force", body = Readiness),
+        (status = SERVICE_UNAVAILABLE, description = "None is", body = Readiness),
+    ),
+)]
+async fn ready(State(app): State<App>) -> Response {
     let world = app.world();
     let mut readiness =
         Readiness { ready: true, missing: Vec::new(), waiting: std::collections::BTreeMap::new() };

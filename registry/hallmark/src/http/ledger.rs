@@ -77,6 +77,7 @@ impl Sight {
 
 /// Where the log put an event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = EventPlace)]
 struct Place {
     /// Place in the whole log, from 0 on.
     seq: u64,
@@ -92,6 +93,7 @@ struct Place {
 
 /// An event and its place.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventItem)]
 struct Item {
     /// The event, as its author signed it.
     #[schema(value_type = Object)]

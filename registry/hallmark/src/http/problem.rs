@@ -2,13 +2,17 @@
 
 use axum::{
     Json,
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The media type of a problem.
+pub(super) const KIND: &str = "application/problem+json";
 
 /// Why a request was not answered as asked.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {
     /// Which kind of problem; stable, for programs.
     #[serde(rename = "type")]
@@ -24,7 +28,12 @@ pub(crate) struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_seconds: Option<u64>,
     #[serde(skip)]
+    #[schema(ignore)]
     code: StatusCode,
+    /// How often one may ask, where that is the problem.
+    #[serde(skip)]
+    #[schema(ignore)]
+    per_second: Option<u32>,
 }
 
 impl Problem {
@@ -38,6 +47,7 @@ impl Problem {
             remedy: String::new(),
             retry_after_seconds: None,
             code,
+            per_second: None,
         }
     }
 
@@ -54,6 +64,11 @@ impl Problem {
     /// Says when to come back.
     pub(crate) fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after_seconds: Some(seconds), ..self }
+    }
+
+    /// Says how often one client may ask in a second.
+    pub(crate) fn rate(self, per_second: u32) -> Self {
+        Self { per_second: Some(per_second), ..self }
     }
 
     /// A model that the index does not list.
@@ -91,13 +106,21 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let (code, retry) = (self.code, self.retry_after_seconds);
+        let (code, retry, rate) = (self.code, self.retry_after_seconds, self.per_second);
         let mut response = (code, Json(self)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(KIND));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = retry {
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        // Clients of the hub wait for as long as these say.
+        if let (Some(per_second), Some(seconds)) = (rate, retry) {
+            let limit = format!("\"requests\";r=0;t={seconds}");
+            let policy = format!("\"fixed window\";\"requests\";q={per_second};w=1");
+            for (name, value) in [("ratelimit", limit), ("ratelimit-policy", policy)] {
+                headers.extend(HeaderValue::try_from(value).map(|it| (HeaderName::from_static(name), it)));
+            }
         }
         if code == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -2,7 +2,7 @@
 
 use axum::{
     Extension, Json,
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{App, Problem, guard::Peer},
+    super::{App, Problem, guard::Peer, input::Named},
     Item, Sight,
     asked::Asked,
     event_id, no_such_event,
@@ -18,6 +18,7 @@ use super::{
 
 /// A page of events, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EventPage)]
 pub(super) struct Page {
     events: Vec<Item>,
     /// The `cursor` of the next page, if there is one.
@@ -39,8 +40,8 @@ pub(super) struct Page {
     ),
     responses(
         (status = 200, description = "a page of events", body = Page),
-        (status = 400, description = "a condition that cannot be read", content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(
@@ -67,15 +68,15 @@ pub(super) async fn list(
     params(("id" = String, Path, description = "the event's id", pattern = "^[0-9a-f]{64}$")),
     responses(
         (status = 200, description = "the event", body = Item),
-        (status = 400, description = "not an id", content_type = "application/problem+json"),
-        (status = 404, description = "no such event", content_type = "application/problem+json"),
+        (status = 400, description = "not an id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "no such event", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
     State(app): State<App>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<Item>, Problem> {
     let (ledger, sight, id) = (app.ledger()?, Sight::of(&app, peer, &headers), event_id(&id)?);
     let read = move |ledger: &crate::ledger::Ledger| {
@@ -92,15 +93,15 @@ pub(super) async fn show(
     params(("id" = String, Path, description = "the event's id", pattern = "^[0-9a-f]{64}$")),
     responses(
         (status = 200, description = "a proof bundle: event, leaf, path to the root, signed checkpoint", body = Object),
-        (status = 400, description = "not an id", content_type = "application/problem+json"),
-        (status = 404, description = "no such event", content_type = "application/problem+json"),
+        (status = 400, description = "not an id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "no such event", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn prove(
     State(app): State<App>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Response, Problem> {
     let (ledger, sight, id) = (app.ledger()?, Sight::of(&app, peer, &headers), event_id(&id)?);
     let read = move |ledger: &crate::ledger::Ledger| {

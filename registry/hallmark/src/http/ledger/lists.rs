@@ -25,6 +25,7 @@ const TASKS_MAX: u64 = 200;
 
 /// A page of one kind of event, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SayingPage)]
 pub(super) struct Page {
     items: Vec<Said>,
     /// The `cursor` of the next page, if there is one.
@@ -33,6 +34,7 @@ pub(super) struct Page {
 
 /// What one event says.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Saying)]
 pub(super) struct Said {
     /// The event.
     id: String,
@@ -77,8 +79,8 @@ impl Said {
     ),
     responses(
         (status = 200, description = "a page", body = Page),
-        (status = 400, description = "a condition that cannot be read", content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn projects(
@@ -103,8 +105,8 @@ pub(super) async fn projects(
     ),
     responses(
         (status = 200, description = "a page", body = Page),
-        (status = 400, description = "a condition that cannot be read", content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn datasets(
@@ -139,8 +141,8 @@ pub(super) async fn datasets(
     ),
     responses(
         (status = 200, description = "a page", body = Page),
-        (status = 400, description = "a condition that cannot be read", content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn finetunes(

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -10,11 +10,12 @@ use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use super::super::{App, Problem};
+use super::super::{App, Problem, input::Named};
 use crate::ledger::Ledger;
 
 /// The log, and whom to trust about it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Log)]
 pub(super) struct About {
     /// Its name in checkpoints.
     origin: String,
@@ -34,6 +35,7 @@ pub(super) struct About {
 
 /// A proof that the log of one size begins with the log of another.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConsistencyProof)]
 pub(super) struct Consistency {
     old: u64,
     size: u64,
@@ -46,7 +48,7 @@ pub(super) struct Consistency {
     get, path = "/v1/log", tag = "ledger",
     responses(
         (status = 200, description = "the log", body = About),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(State(app): State<App>) -> Result<Json<About>, Problem> {
@@ -72,8 +74,8 @@ pub(super) async fn show(State(app): State<App>) -> Result<Json<About>, Problem>
     ),
     responses(
         (status = 200, description = "the proof", body = Consistency),
-        (status = 400, description = "no such pair of sizes", content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 400, description = "no such pair of sizes", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn consistency(
@@ -108,7 +110,7 @@ pub(super) async fn consistency(
     get, path = "/checkpoint", tag = "ledger",
     responses(
         (status = 200, description = "a signed note", body = String, content_type = "text/plain"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn checkpoint(State(app): State<App>) -> Result<Response, Problem> {
@@ -127,10 +129,10 @@ pub(super) async fn checkpoint(State(app): State<App>) -> Result<Response, Probl
     params(("path" = String, Path, description = "`<level>/<number>`, or `entries/<number>`, perhaps with `.p/<width>`")),
     responses(
         (status = 200, description = "the tile's bytes", body = Vec<u8>, content_type = "application/octet-stream"),
-        (status = 404, description = "no such tile yet", content_type = "application/problem+json"),
+        (status = 404, description = "no such tile yet", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn tile(State(app): State<App>, Path(path): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn tile(State(app): State<App>, Named(path): Named) -> Result<Response, Problem> {
     let ledger = app.ledger()?;
     let name = format!("tile/{path}");
     let bytes = ledger.read(move |ledger| ledger.log().tile(&name)).await;

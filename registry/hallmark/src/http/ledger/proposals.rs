@@ -26,6 +26,7 @@ const VOTES_MAX: u64 = 500;
 
 /// A page of proposals, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProposalPage)]
 pub(super) struct Page {
     proposals: Vec<Proposal>,
     /// The `cursor` of the next page, if there is one.
@@ -70,8 +71,8 @@ struct Ballot {
     ),
     responses(
         (status = 200, description = "a page", body = Page),
-        (status = 400, description = "a condition that cannot be read", content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(

@@ -2,18 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::{
-    Extension, Json,
-    extract::{Path, State},
-    http::HeaderMap,
-};
+use axum::{Extension, Json, extract::State, http::HeaderMap};
 use base::ModelId;
 use ledger::{Accepted, EventId, Filter, Kind, Query, StoreError, Stored};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{App, Problem, guard::Peer},
+    super::{App, Problem, guard::Peer, input::Named},
     Place, Sight,
 };
 use crate::ledger::Ledger;
@@ -25,6 +21,7 @@ const FORMAL: [&str; 5] = ["auth", "d", "sid", "op", "parent"];
 
 /// A model's events and their graph.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Provenance)]
 pub(super) struct Graph {
     model_id: String,
     /// The events, in the log's order.
@@ -41,6 +38,7 @@ pub(super) struct Graph {
 
 /// One event.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProvenanceNode)]
 struct Node {
     id: String,
     kind: u16,
@@ -60,6 +58,7 @@ struct Node {
 
 /// One event rests on another.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProvenanceEdge)]
 struct Edge {
     /// The event that was there first.
     from: String,
@@ -73,15 +72,15 @@ struct Edge {
     params(("id" = String, Path, description = "the model's id")),
     responses(
         (status = 200, description = "the graph", body = Graph),
-        (status = 400, description = "not an id", content_type = "application/problem+json"),
-        (status = 404, description = "no such model, or no log", content_type = "application/problem+json"),
+        (status = 400, description = "not an id", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "no such model, or no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
     State(app): State<App>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<Graph>, Problem> {
     let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
     let model = ModelId::parse(&id).map_err(|error| {

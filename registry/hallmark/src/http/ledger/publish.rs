@@ -6,13 +6,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{App, Problem},
+    super::{App, Problem, input::Written},
     Place,
 };
 use crate::{host::with_causes, ledger::PublishError};
 
 /// What became of an event.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Published)]
 pub(super) struct Published {
     /// The id under which the log has it; another one than the event's own if its body was there already.
     id: String,
@@ -24,15 +25,18 @@ pub(super) struct Published {
 /// Puts a signed event into the log; the answer comes when it is on disk.
 #[utoipa::path(
     post, path = "/v1/events", tag = "ledger",
-    request_body(content = Object, description = "an event: id, pubkey, created_at, kind, tags, content, sig"),
+    request_body(content = Object, content_type = "application/json", description = "an event: id, pubkey, created_at, kind, tags, content, sig"),
     responses(
         (status = 200, description = "it is in the log, now or already", body = Published),
-        (status = 400, description = "it is no event, its signature does not hold, or it is not let in; the detail names the rule", content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
-        (status = 503, description = "the log has too much to write: come back", content_type = "application/problem+json"),
+        (status = 400, description = "it is no event, its signature does not hold, or it is not let in; the detail names the rule", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log has too much to write: come back", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn publish(State(app): State<App>, body: String) -> Result<Json<Published>, Problem> {
+pub(super) async fn publish(
+    State(app): State<App>,
+    Written(body): Written,
+) -> Result<Json<Published>, Problem> {
     let outcome = app.ledger()?.publish(body).await.map_err(problem)?;
     let (accepted, duplicate) = match outcome {
         Outcome::Accepted(it) => (it, false),

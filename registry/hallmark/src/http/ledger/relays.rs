@@ -40,7 +40,7 @@ struct Relay {
     get, path = "/v1/relays", tag = "ledger",
     responses(
         (status = 200, description = "the relays", body = Relays),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(State(app): State<App>) -> Result<Json<Relays>, Problem> {

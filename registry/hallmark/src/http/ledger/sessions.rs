@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::{
     Extension, Json,
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
 };
 use ledger::{
@@ -17,7 +17,7 @@ use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::{
-    super::{App, Problem, guard::Peer},
+    super::{App, Problem, guard::Peer, input::Named},
     Place, Sight,
 };
 use crate::ledger::Ledger;
@@ -27,6 +27,7 @@ const EVENTS_MAX: u64 = 1000;
 
 /// A session.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Session)]
 pub(super) struct Course {
     session_id: String,
     sid: Option<String>,
@@ -41,6 +42,7 @@ pub(super) struct Course {
 
 /// One event of a session.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SessionStep)]
 struct Step {
     id: String,
     kind: u16,
@@ -63,6 +65,7 @@ struct Step {
 
 /// An interaction that another names as coming before it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SessionLink)]
 struct Before {
     /// The event, or the name that leads to none.
     name: String,
@@ -87,15 +90,15 @@ enum Found {
     ),
     responses(
         (status = 200, description = "the session", body = Course),
-        (status = 400, description = "several subspaces have one, or a condition that cannot be read", content_type = "application/problem+json"),
-        (status = 404, description = "no such session", content_type = "application/problem+json"),
+        (status = 400, description = "several subspaces have one, or a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "no such session", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
     State(app): State<App>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    Named(id): Named,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Course>, Problem> {
     let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));

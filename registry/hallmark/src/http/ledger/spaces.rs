@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json,
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::StatusCode,
 };
 use ledger::{Author, Sid, kinds::Subspace, log::SpaceView, rules::Truth, subspace::Space};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use super::super::{App, Problem};
+use super::super::{App, Problem, input::Named};
 use crate::ledger::Ledger;
 
 /// How many subspaces, members or leaves one answer has.
@@ -22,6 +22,7 @@ const PAST_MAX: u64 = 100_000;
 
 /// A page of subspaces, in the order in which they were first named.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SubspacePage)]
 pub(super) struct Page {
     subspaces: Vec<Brief>,
     /// The `after` of the next page, if there is one.
@@ -30,6 +31,7 @@ pub(super) struct Page {
 
 /// A subspace in short.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SubspaceBrief)]
 struct Brief {
     /// Its number in this log.
     no: u64,
@@ -48,6 +50,7 @@ struct Brief {
 
 /// A subspace.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Subspace)]
 pub(super) struct Whole {
     #[serde(flatten)]
     brief: Brief,
@@ -70,6 +73,7 @@ pub(super) struct Whole {
 
 /// Somebody in a subspace.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SubspacePerson)]
 struct Person {
     address: String,
     /// `member`; `pending` if nobody knows whether the rules hold; `refused` if they do not.
@@ -80,6 +84,7 @@ struct Person {
 
 /// The leaves of a subspace, the newest first. Each names the hash of the one before it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SubspaceChain)]
 pub(super) struct Links {
     /// Each leaf in its one byte form, as the tree has it.
     leaves: Vec<String>,
@@ -96,8 +101,8 @@ pub(super) struct Links {
     ),
     responses(
         (status = 200, description = "a page of subspaces", body = Page),
-        (status = 400, description = "a condition that cannot be read", content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", content_type = "application/problem+json"),
+        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Result<Json<Page>, Problem> {
@@ -122,13 +127,13 @@ pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> R
     ),
     responses(
         (status = 200, description = "the subspace", body = Whole),
-        (status = 400, description = "a condition that cannot be read, or too far back", content_type = "application/problem+json"),
-        (status = 404, description = "no such subspace", content_type = "application/problem+json"),
+        (status = 400, description = "a condition that cannot be read, or too far back", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "no such subspace", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
     State(app): State<App>,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Whole>, Problem> {
     let ledger = app.ledger()?;
@@ -160,13 +165,13 @@ pub(super) async fn show(
     ),
     responses(
         (status = 200, description = "leaves, the newest first", body = Links),
-        (status = 400, description = "a condition that cannot be read", content_type = "application/problem+json"),
-        (status = 404, description = "no such subspace", content_type = "application/problem+json"),
+        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "no such subspace", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn chain(
     State(app): State<App>,
-    Path(sid): Path<String>,
+    Named(sid): Named,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Links>, Problem> {
     let asked = numbers(query.as_deref(), &["at", "limit"])?;
