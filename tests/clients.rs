@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use base::Sha256;
+use base::{CommitId, Sha256};
 use bytes::Bytes;
 use serde_json::json;
 
@@ -42,6 +42,8 @@ async fn registry(what: &str) -> Option<Registry> {
     let ours = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../index.json")).unwrap();
     let ours: serde_json::Value = serde_json::from_slice(&ours).unwrap();
     let minilm = ours["models"].as_array().unwrap().iter().find(|it| it["id"] == MINILM).unwrap();
+    let pinned = minilm["artifact"]["revision"].as_str().unwrap();
+    hub.commit(REPO, CommitId::parse(pinned).unwrap());
     let mut host = Host::of(&hub);
     host.wants(&[Entry(minilm.clone()), entry_in(LARGE, "org/large", "model.bin", &large)]);
     let daemon = Daemon::start(&host);

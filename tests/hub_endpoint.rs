@@ -20,7 +20,7 @@ const COMMIT: &str = "abababababababababababababababababababab";
 /// A daemon with one repository of two models, one of them with companions.
 struct Story {
     _hub: FixtureHub,
-    host: Host,
+    _host: Host,
     daemon: Daemon,
     weights: Bytes,
     config: Bytes,
@@ -45,7 +45,7 @@ impl Story {
         let daemon = Daemon::start(&host);
         let settled = |it: &Value| it["ready"] == true && it["waiting"] == json!({});
         daemon.until_says("/readyz", "all is deployed", settled).await;
-        Self { _hub: hub, host, daemon, weights, config }
+        Self { _hub: hub, _host: host, daemon, weights, config }
     }
 }
 
@@ -385,7 +385,7 @@ async fn raw(daemon: &Daemon, path: &str) -> String {
     let mut stream = TcpStream::connect(daemon.address()).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
 }

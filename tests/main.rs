@@ -12,6 +12,8 @@ mod git_source;
 mod hf_cache;
 mod http_api;
 mod http_bytes;
+mod http_contract;
+mod http_door;
 mod hub_endpoint;
 mod layering;
 mod ledger;

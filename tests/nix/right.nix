@@ -100,6 +100,23 @@ let
       hashedMirror = true;
     };
 
+    # As the README has it: the files come with the system, which is not built here, since they are far away.
+    seeded =
+      { config, pkgs, ... }:
+      {
+        services.models = {
+          enable = true;
+          deployedModels = "all";
+          huggingFace.enable = false;
+          seeds = lib.attrValues (
+            (import ../../modules/lib { inherit lib; }).fetchModels {
+              inherit pkgs config;
+              layout = "folder";
+            }
+          );
+        };
+      };
+
     lowmemory.services.models = {
       enable = true;
       deployedModels = [ "vishuddha-minilm-v1" ];
@@ -149,6 +166,11 @@ let
 in
 {
   names = lib.attrNames configs;
+  # The daemon knows nothing of the ledger yet, so its config would be refused.
+  unbuilt = [
+    "ledger"
+    "seeded"
+  ];
   reports = lib.mapAttrs (_: config: (evaluate config).report) configs;
   systems = lib.mapAttrs (_: config: (evaluate config).config.system.build.toplevel) configs;
   inherit unset;

@@ -55,13 +55,9 @@ impl ModelId {
     fn parts(&self) -> Option<(&str, u64)> {
         let (chakra, rest) = self.0.split_once('-')?;
         // The version is the last `v<digits>` part; what follows it is a pre-release, as in `-v3-alpha`.
-        let mut parts = rest.split('-').skip(1).collect::<Vec<_>>();
-        while let Some(part) = parts.pop() {
-            if let Some(major) = part.strip_prefix('v').and_then(|it| it.parse().ok()) {
-                return (!chakra.is_empty()).then_some((chakra, major));
-            }
-        }
-        None
+        let (_, rest) = rest.split_once('-')?;
+        let major = rest.rsplit('-').find_map(|part| part.strip_prefix('v')?.parse().ok())?;
+        (!chakra.is_empty()).then_some((chakra, major))
     }
 }
 

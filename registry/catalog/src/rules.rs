@@ -11,6 +11,8 @@ mod urls;
 
 pub(crate) use across::Across;
 
+use std::borrow::Cow;
+
 use crate::{document::Node, flaw::Flaw};
 
 /// The parts of an entry that rules look at, found in one walk.
@@ -43,7 +45,7 @@ impl<'d> Parts<'d> {
         let artifact = Artifact::default();
         let mut parts = Self { entry, id, version, chakra, license, dataset, training, artifact };
         for (key, value) in entry.members() {
-            match key.as_str().as_deref() {
+            match name(key).as_deref() {
                 Some("id") => parts.id = Some(value),
                 Some("version") => parts.version = Some(value),
                 Some("chakra") => parts.chakra = Some(value),
@@ -62,7 +64,7 @@ impl<'d> Artifact<'d> {
     pub(crate) fn of(node: Node<'d>) -> Self {
         let mut artifact = Self::default();
         for (key, value) in node.members() {
-            match key.as_str().as_deref() {
+            match name(key).as_deref() {
                 Some("filename" | "path") => artifact.name = Some(value),
                 Some("sha256") => artifact.sha256 = Some(value),
                 Some("sizeBytes") => artifact.size_bytes = Some(value),
@@ -80,6 +82,10 @@ impl<'d> Artifact<'d> {
         let companions = self.files.into_iter().flat_map(Node::elements).map(Artifact::of);
         std::iter::once(self).chain(companions)
     }
+}
+
+fn name(key: Node<'_>) -> Option<Cow<'_, str>> {
+    key.plain_str().map(Cow::Borrowed).or_else(|| key.as_str())
 }
 
 /// Applies every rule that needs one entry alone. Says besides whether the entry is a stub.

@@ -1,11 +1,15 @@
 //! Builds the tree: one pass, a stack of its own instead of recursion, so that no text can exhaust the thread's.
 
 use jiter::{Jiter, JiterError, JiterErrorType, Peek};
+use memchr::memchr;
 
 use super::{DEPTH_MAX, Document, Kind, Node, Slot, SyntaxError};
 
 /// The most keys of one object that are compared each with each; more are sorted later.
 const KEYS_COMPARED_MAX: usize = 32;
+
+/// So far a look for backslashes goes beyond the string at hand.
+const LOOK_AHEAD_BYTES: usize = 1 << 10;
 
 /// An object or array that is still open, and whether its keys need a look at the end.
 struct Open {
@@ -44,11 +48,14 @@ struct Builder<'t> {
     open: Vec<Open>,
     /// Objects in which a key may stand twice.
     objects_in_doubt: Vec<usize>,
+    /// From the string at hand to here there is no backslash.
+    plain_until: usize,
 }
 
 impl<'t> Builder<'t> {
     fn new(bytes: &'t [u8], slots: Vec<Slot>) -> Self {
-        Self { bytes, input: Jiter::new(bytes), slots, open: Vec::new(), objects_in_doubt: Vec::new() }
+        let (open, objects_in_doubt) = (Vec::new(), Vec::new());
+        Self { bytes, input: Jiter::new(bytes), slots, open, objects_in_doubt, plain_until: 0 }
     }
 
     fn value_and_all_in_it(&mut self) -> Result<(), SyntaxError> {
@@ -122,14 +129,23 @@ impl<'t> Builder<'t> {
         let key = if first { self.input.next_object_bytes()? } else { self.input.next_key_bytes()? };
         let Some(key) = key else { return Ok(None) };
         let (start, length) = (key.as_ptr().addr() - base, key.len());
-        let kind = if key.contains(&b'\\') { Kind::Escaped } else { Kind::String };
-        self.slots.push(Slot::new(kind, start, length));
+        self.string(start, length);
         self.input.peek().map(Some)
     }
 
     fn string(&mut self, start: usize, length: usize) {
-        let escaped = self.bytes[start..start + length].contains(&b'\\');
+        let escaped = self.is_escaped(start, start + length);
         self.slots.push(Slot::new(if escaped { Kind::Escaped } else { Kind::String }, start, length));
+    }
+
+    /// Looks for a backslash, and somewhat ahead: one look is enough for many strings.
+    fn is_escaped(&mut self, start: usize, end: usize) -> bool {
+        if end > self.plain_until {
+            let ahead = self.bytes.len().min(end.max(start + LOOK_AHEAD_BYTES));
+            let found = memchr(b'\\', &self.bytes[start..ahead]);
+            self.plain_until = found.map_or(ahead, |at| start + at);
+        }
+        end > self.plain_until
     }
 
     fn number(&mut self, start: usize, length: usize) -> Result<(), SyntaxError> {

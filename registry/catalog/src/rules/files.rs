@@ -5,7 +5,11 @@ use std::borrow::Cow;
 use base::EntryPath;
 
 use super::Artifact;
-use crate::{document::Node, flaw::Flaw, schema::data_path};
+use crate::{
+    document::Node,
+    flaw::Flaw,
+    schema::{data_path, plain_in_url},
+};
 
 pub(super) fn check(files: &[Artifact<'_>], flaws: &mut Vec<Flaw>) {
     let names = files.iter().filter_map(|it| it.name);
@@ -31,6 +35,9 @@ fn surely_apart(names: &[(Node<'_>, Cow<'_, str>)]) -> bool {
 }
 
 fn leaves(node: Node<'_>, path: &str) -> Option<Flaw> {
+    if surely_stays(path) {
+        return None;
+    }
     let wrong = EntryPath::check(path).err()?;
     // An empty name is the schema's to report.
     if path.is_empty() {
@@ -39,6 +46,18 @@ fn leaves(node: Node<'_>, path: &str) -> Option<Flaw> {
     let message = format!("{} should stay inside the model's folder", data_path(node));
     let flaw = Flaw::error("path", node, message).found(wrong.to_string());
     Some(flaw.help("write a relative path with / between its parts, such as onnx/model.onnx"))
+}
+
+/// Says that a plain path stays in its folder. If it does not say so, it may still do.
+fn surely_stays(path: &str) -> bool {
+    let bytes = path.as_bytes();
+    let plain = !path.is_empty() && path.len() <= 255 && plain_in_url(path);
+    // A part is empty, or begins with a dot, where a slash or the path itself is followed by one of these.
+    let odd = |it: &u8| matches!(it, b'/' | b'.');
+    plain
+        && !odd(&bytes[0])
+        && !path.ends_with('/')
+        && bytes.windows(2).all(|pair| pair[0] != b'/' || !odd(&pair[1]))
 }
 
 /// Reports names that are equal, that differ in case only, or of which one would be the other's folder.
@@ -68,5 +87,18 @@ fn collisions(names: &[(Node<'_>, Cow<'_, str>)], flaws: &mut Vec<Flaw>) {
             Flaw::warning("path-case", *second, message)
         };
         flaws.push(flaw.see(*first, "the other one").help("give each file a path of its own"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_path_that_surely_stays_is_one_that_stays(path in "[a./~é]{0,8}") {
+            prop_assert!(!surely_stays(&path) || EntryPath::check(&path).is_ok(), "{}", path);
+        }
     }
 }

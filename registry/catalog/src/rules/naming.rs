@@ -6,15 +6,18 @@ use super::Parts;
 use crate::{document::Node, flaw::Flaw, schema::data_path};
 
 pub(super) fn check(parts: &Parts<'_>, flaws: &mut Vec<Flaw>) {
-    flaws.extend(parts.version.and_then(version));
+    let version = parts.version.and_then(|it| Some((it, semver::Version::parse(&it.as_str()?))));
+    if let Some((node, Err(cause))) = &version {
+        flaws.push(no_version(*node, cause));
+    }
     flaws.extend(parts.license.and_then(license));
-    id(parts, flaws);
+    id(parts, version.and_then(|it| Some((it.0, it.1.ok()?))), flaws);
     for pinned in [parts.dataset, parts.training].into_iter().flatten() {
         flaws.extend(unpinned(pinned));
     }
 }
 
-fn id(parts: &Parts<'_>, flaws: &mut Vec<Flaw>) {
+fn id(parts: &Parts<'_>, version: Option<(Node<'_>, semver::Version)>, flaws: &mut Vec<Flaw>) {
     let Some((node, id)) = parts.id.and_then(|node| Some((node, ModelId::parse(&node.as_str()?).ok()?)))
     else {
         return;
@@ -31,7 +34,6 @@ fn id(parts: &Parts<'_>, flaws: &mut Vec<Flaw>) {
         let flaw = Flaw::warning("id-chakra", node, message).see(field, "filed here");
         flaws.push(flaw.help("make the two agree: people search by either"));
     }
-    let version = parts.version.and_then(|it| Some((it, semver::Version::parse(&it.as_str()?).ok()?)));
     if let Some((field, version)) = version.filter(|(_, version)| version.major != major) {
         let message = format!("id '{id}' says v{major}, but the version is {version}");
         let flaw = Flaw::warning("id-version", node, message).see(field, "the version");
@@ -39,12 +41,10 @@ fn id(parts: &Parts<'_>, flaws: &mut Vec<Flaw>) {
     }
 }
 
-fn version(node: Node<'_>) -> Option<Flaw> {
-    let text = node.as_str()?;
-    let cause = semver::Version::parse(&text).err()?;
+fn no_version(node: Node<'_>, cause: &semver::Error) -> Flaw {
     let message = format!("{} should be a semantic version", data_path(node));
     let flaw = Flaw::error("version", node, message).found(cause.to_string());
-    Some(flaw.help("write MAJOR.MINOR.PATCH without leading zeros, such as 1.0.0 or 2.1.0-alpha.1"))
+    flaw.help("write MAJOR.MINOR.PATCH without leading zeros, such as 1.0.0 or 2.1.0-alpha.1")
 }
 
 fn license(node: Node<'_>) -> Option<Flaw> {

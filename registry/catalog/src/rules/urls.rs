@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use base::CommitId;
-use memchr::memmem::Finder;
+use memchr::{memmem::Finder, memrchr};
 use url::{Host, Url};
 
 use super::Artifact;
@@ -20,9 +20,40 @@ static DOTTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("/."));
 pub(super) fn check(files: &[Artifact<'_>], flaws: &mut Vec<Flaw>) {
     let revision = files.first().and_then(|it| it.revision);
     let revision = revision.and_then(|it| Some((it, CommitId::parse(&it.as_str()?).ok()?)));
-    for it in files {
-        file(it, revision, flaws);
+    let Some((main, companions)) = files.split_first() else { return };
+    let before = flaws.len();
+    file(main, revision, flaws);
+    let root = main.download_url.and_then(Node::plain_str).and_then(root).filter(|_| flaws.len() == before);
+    for it in companions {
+        if root.is_none_or(|root| !surely_beside(it, root)) {
+            file(it, revision, flaws);
+        }
     }
+}
+
+/// Returns the beginning of a plain URL up to the files of a revision, if it has such a part.
+fn root(url: &str) -> Option<&str> {
+    let path = plain_https(url)?;
+    let mut at = url.len() - path.len();
+    let mut segments = path.split_inclusive('/');
+    for segment in segments.by_ref() {
+        at += segment.len();
+        if matches!(segment, "resolve/" | "raw/") {
+            return Some(&url[..at + segments.next().filter(|it| it.ends_with('/'))?.len()]);
+        }
+    }
+    None
+}
+
+/// Says that there is nothing to report of a companion: its URL begins as the main file's, of which there was nothing
+/// to report, does up to the revision, and ends with its name. If it does not say so, that may still hold.
+fn surely_beside(file: &Artifact<'_>, root: &str) -> bool {
+    let rest = file.download_url.and_then(Node::plain_str).and_then(|it| it.strip_prefix(root));
+    let Some((rest, name)) = rest.zip(file.name.and_then(Node::plain_str)) else { return false };
+    let last = &name[memrchr(b'/', name.as_bytes()).map_or(0, |it| it + 1)..];
+    let folder = rest.strip_suffix(last).filter(|it| it.is_empty() || it.ends_with('/'));
+    let dotted = rest.starts_with('.') || DOTTED.find(rest.as_bytes()).is_some();
+    folder.is_some() && !last.is_empty() && plain_in_url(rest) && !dotted
 }
 
 fn file(file: &Artifact<'_>, revision: Option<(Node<'_>, CommitId)>, flaws: &mut Vec<Flaw>) {
@@ -140,8 +171,11 @@ fn same_file(node: Node<'_>, path: &str, name: Node<'_>) -> Option<Flaw> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::document::Document;
 
     #[test]
     fn only_what_the_parser_would_leave_as_it_is_counts_as_plain() {
@@ -172,6 +206,33 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_companion_is_passed_over_only_if_there_is_nothing_to_report_of_it(
+            urls in proptest::collection::vec(
+                "(https://h/|http://h/)(a/)?(resolve/|raw/)?(main/|0{39}[12]/|0{39}[12])?(\\.|%61|b/|raw/c/)?[xy]{0,1}",
+                1..4,
+            ),
+            names in proptest::collection::vec("(b/)?[xy.]{0,1}", 4),
+            pinned: bool,
+        ) {
+            let file = |(url, name): (&String, &String)| json!({ "downloadUrl": url, "path": name });
+            let mut artifact = file((&urls[0], &names[0]));
+            artifact["files"] = urls[1..].iter().zip(&names[1..]).map(file).collect();
+            if pinned {
+                artifact["revision"] = json!(format!("{}1", "0".repeat(39)));
+            }
+            let text = artifact.to_string();
+            let document = Document::parse(text.as_bytes()).unwrap();
+            let files = Artifact::of(document.root()).files().collect::<Vec<_>>();
+            let revision = files[0].revision.and_then(|it| Some((it, CommitId::parse(&it.as_str()?).ok()?)));
+            let (mut found, mut expected) = (Vec::new(), Vec::new());
+            check(&files, &mut found);
+            for it in &files {
+                super::file(it, revision, &mut expected);
+            }
+            prop_assert_eq!(found, expected);
+        }
+
         #[test]
         fn a_plain_url_is_read_as_the_parser_reads_it(text in "https://[a-z0-9.-]{0,8}/[a-zA-Z0-9._~/:%@-]{0,12}") {
             if let Some(path) = plain_https(&text) {

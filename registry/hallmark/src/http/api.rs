@@ -11,7 +11,7 @@ use base::Sha256;
 use utoipa::{
     OpenApi as _, PartialSchema as _,
     openapi::{
-        Components, ContentBuilder, OpenApi, RefOr, ResponseBuilder,
+        Components, ContentBuilder, OpenApi, RefOr, Required, ResponseBuilder,
         path::{Operation, PathItem},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -50,6 +50,7 @@ const WITH_BODY: [(StatusCode, &str); 4] = [
     tags(
         (name = "models", description = "The catalog, and how its models stand on this host"),
         (name = "index", description = "The document that lists the models"),
+        (name = "bytes", description = "The proven bytes, by model or by digest"),
         (name = "operator", description = "Acting on the host: over the Unix socket in the state folder, or with the operator's token"),
         (name = "ledger", description = "Signed events: where models come from, what became of them, and proofs of it"),
         (name = "health", description = "Whether the daemon is well"),
@@ -79,6 +80,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         artifact::routes(),
         index::routes(),
         watch::routes(),
+        artifact::routes(),
         acts::routes(),
         health::routes(),
         metrics::routes(),
@@ -123,6 +125,10 @@ fn complete(document: &mut OpenApi) {
             add(operation, &ALWAYS);
         }
         if let Some(operation) = post {
+            // No body is the same as an empty object.
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.required = Some(Required::False);
+            }
             add(operation, &ALWAYS);
             add(operation, &WITH_BODY);
         }

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Path, Request, State, rejection::PathRejection},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -43,18 +43,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// A model's main file.
 #[utoipa::path(
-    method(get, head), path = "/v1/models/{id}/artifact", tag = "bytes",
+    get, path = "/v1/models/{id}/artifact", tag = "bytes",
     params(("id" = String, Path, description = "The model's id")),
     responses(
         (status = 200, description = "The bytes", content_type = "application/octet-stream"),
         (status = 206, description = "The part of them that was asked for", content_type = "application/octet-stream"),
         (status = 304, description = "The client has them already"),
-        (status = 400, description = "The request cannot be understood", content_type = "application/problem+json"),
-        (status = 404, description = "No such model or file", content_type = "application/problem+json"),
-        (status = 409, description = "The model is here and not to be had", content_type = "application/problem+json"),
-        (status = 412, description = "A precondition does not hold", content_type = "application/problem+json"),
-        (status = 416, description = "No byte lies in the range", content_type = "application/problem+json"),
-        (status = 503, description = "Not here yet: come back", content_type = "application/problem+json"),
+        (status = 404, description = "No such model or file", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The model is here and not to be had", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "A precondition does not hold", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "No byte lies in the range", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn main_file(
@@ -62,14 +60,14 @@ async fn main_file(
     id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    let asked = Asked::of(&request);
+    let asked = Asked::of(&app, &request);
     let answer = readable(id).and_then(|id| send(&app, asked, &id, None));
     answer.unwrap_or_else(|problem| problem.into_response())
 }
 
 /// One of a model's files, by its path.
 #[utoipa::path(
-    method(get, head), path = "/v1/models/{id}/artifact/{path}", tag = "bytes",
+    get, path = "/v1/models/{id}/artifact/{path}", tag = "bytes",
     params(
         ("id" = String, Path, description = "The model's id"),
         ("path" = String, Path, description = "The file's path in the model; it may have several parts"),
@@ -78,12 +76,10 @@ async fn main_file(
         (status = 200, description = "The bytes", content_type = "application/octet-stream"),
         (status = 206, description = "The part of them that was asked for", content_type = "application/octet-stream"),
         (status = 304, description = "The client has them already"),
-        (status = 400, description = "The request cannot be understood", content_type = "application/problem+json"),
-        (status = 404, description = "No such model or file", content_type = "application/problem+json"),
-        (status = 409, description = "The model is here and not to be had", content_type = "application/problem+json"),
-        (status = 412, description = "A precondition does not hold", content_type = "application/problem+json"),
-        (status = 416, description = "No byte lies in the range", content_type = "application/problem+json"),
-        (status = 503, description = "Not here yet: come back", content_type = "application/problem+json"),
+        (status = 404, description = "No such model or file", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The model is here and not to be had", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "A precondition does not hold", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "No byte lies in the range", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn file(
@@ -91,24 +87,22 @@ async fn file(
     place: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
-    let asked = Asked::of(&request);
+    let asked = Asked::of(&app, &request);
     let answer = readable(place).and_then(|(id, path)| send(&app, asked, &id, Some(&path)));
     answer.unwrap_or_else(|problem| problem.into_response())
 }
 
 /// Any proven object by its digest: a hashed mirror for Nix, a mirror for other hallmarks.
 #[utoipa::path(
-    method(get, head), path = "/sha256/{hex}", tag = "bytes",
+    get, path = "/sha256/{hex}", tag = "bytes",
     params(("hex" = String, Path, description = "The SHA-256 of the bytes, as 64 lower-case hex digits")),
     responses(
         (status = 200, description = "The bytes", content_type = "application/octet-stream"),
         (status = 206, description = "The part of them that was asked for", content_type = "application/octet-stream"),
         (status = 304, description = "The client has them already"),
-        (status = 400, description = "This is no digest", content_type = "application/problem+json"),
-        (status = 404, description = "No such object is here", content_type = "application/problem+json"),
-        (status = 412, description = "A precondition does not hold", content_type = "application/problem+json"),
-        (status = 416, description = "No byte lies in the range", content_type = "application/problem+json"),
-        (status = 503, description = "The object cannot be read", content_type = "application/problem+json"),
+        (status = 404, description = "No such object is here", body = Problem, content_type = "application/problem+json"),
+        (status = 412, description = "A precondition does not hold", body = Problem, content_type = "application/problem+json"),
+        (status = 416, description = "No byte lies in the range", body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn object(
@@ -116,7 +110,7 @@ async fn object(
     hex: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    let asked = Asked::of(&request);
+    let asked = Asked::of(&app, &request);
     let answer = readable(hex).and_then(|hex| send_object(&app, asked, &hex));
     answer.unwrap_or_else(|problem| problem.into_response())
 }
@@ -144,7 +138,7 @@ fn send(app: &App, asked: Asked<'_>, id: &str, path: Option<&str>) -> Result<Res
     let face = Face::of(object, Some(path.as_str()), shown.since);
     // The same address may give other bytes once the index does: each use has to ask.
     let face = face.with(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    Ok(respond(app, asked, &face, object, || app.engine().mention(Ask::Look { id: model.id.clone() })))
+    Ok(respond(asked, &face, object, || app.engine().mention(Ask::Look { id: model.id.clone() })))
 }
 
 fn send_object(app: &App, asked: Asked<'_>, hex: &str) -> Result<Response, Problem> {
@@ -164,17 +158,12 @@ fn send_object(app: &App, asked: Asked<'_>, hex: &str) -> Result<Response, Probl
     let since = since.ok().and_then(|it| it.duration_since(std::time::UNIX_EPOCH).ok());
     let face = Face::of(&object, None, UnixSeconds(since.unwrap_or_default().as_secs()));
     let face = face.with(header::CACHE_CONTROL, app.forever());
-    Ok(respond(app, asked, &face, &object, || {}))
+    Ok(respond(asked, &face, &object, || {}))
 }
 
-fn respond(app: &App, asked: Asked<'_>, face: &Face, object: &Object, when_gone: impl FnOnce()) -> Response {
+fn respond(asked: Asked<'_>, face: &Face, object: &Object, when_gone: impl FnOnce()) -> Response {
     match bytes::answer(asked, face, object) {
-        Ok(response) => {
-            if asked.method == Method::GET {
-                app.uses().note(app.shelf(), object.digest());
-            }
-            response
-        }
+        Ok(response) => response,
         Err(unsent) => {
             if let Unsent::Gone { source, .. } = &unsent {
                 tracing::error!("{unsent}: {source}");

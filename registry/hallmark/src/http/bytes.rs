@@ -27,7 +27,7 @@ use self::{
     conditions::{Validators, Verdict, judge},
     range::{Part, Span},
 };
-use super::connection::Outbox;
+use super::{App, connection::Channel};
 
 const REPR_DIGEST: &str = "repr-digest";
 /// From here on the system is told that a file will be read from front to back.
@@ -47,14 +47,15 @@ pub(crate) struct Face {
 pub(super) struct Asked<'r> {
     pub(super) method: &'r Method,
     headers: &'r HeaderMap,
-    /// There if the connection can let the kernel send files.
-    outbox: Option<&'r Outbox>,
+    channel: Option<&'r Channel>,
+    app: &'r App,
 }
 
 impl<'r> Asked<'r> {
     /// Takes what counts out of a request.
-    pub(super) fn of(request: &'r Request) -> Self {
-        Self { method: request.method(), headers: request.headers(), outbox: request.extensions().get() }
+    pub(super) fn of(app: &'r App, request: &'r Request) -> Self {
+        let (method, headers) = (request.method(), request.headers());
+        Self { method, headers, channel: request.extensions().get(), app }
     }
 }
 
@@ -124,7 +125,8 @@ pub(super) fn answer(asked: Asked<'_>, face: &Face, object: &Object) -> Result<R
         let gone = |source| Unsent::Gone { digest: object.digest(), source };
         let file = open(object, face.size_bytes).map_err(gone)?;
         let span = span.unwrap_or(Span { start: 0, end: face.size_bytes });
-        *response.body_mut() = FileBody::of(file, span, asked.outbox).map_err(gone)?;
+        *response.body_mut() = FileBody::of(file, span, asked.channel, asked.app).map_err(gone)?;
+        asked.app.uses().note(asked.app.shelf(), object.digest());
     }
     Ok(response)
 }
@@ -173,7 +175,7 @@ fn open(object: &Object, size_bytes: u64) -> io::Result<File> {
     }
     if size_bytes >= LARGE_BYTES {
         // Advice only: without it the file is read as well.
-        drop(rustix::fs::fadvise(&file, 0, None, Advice::Sequential));
+        let _ = rustix::fs::fadvise(&file, 0, None, Advice::Sequential);
     }
     Ok(file)
 }

@@ -1,5 +1,6 @@
 //! Connections: accepted, bounded, served over HTTP/1.1 or h2c, and let go.
 
+mod leash;
 mod outbox;
 mod stream;
 
@@ -24,8 +25,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-pub(super) use self::outbox::{Outbox, PART_BYTES_MAX};
 use self::stream::{Patience, Socket, Stream};
+pub(super) use self::{
+    leash::{Leash, Reading},
+    outbox::{Outbox, PART_BYTES_MAX},
+};
 use super::{App, Problem, guard::Peer};
 use crate::{metrics::Metrics, serve::Doors};
 
@@ -40,6 +44,15 @@ const REFUSALS_MAX: usize = 64;
 const REFUSAL: Duration = Duration::from_secs(2);
 /// How long to wait after the system had no socket left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How the bytes of an answer leave.
+#[derive(Clone, Debug)]
+pub(super) enum Channel {
+    /// One answer after the other, so the kernel can send files: HTTP/1.
+    Kernel(Outbox),
+    /// Several answers take turns, each piece in a frame of its own: HTTP/2.
+    Frames(Leash),
+}
 
 struct Host {
     router: Router,
@@ -63,7 +76,9 @@ pub(super) async fn serve(doors: Doors, router: Router, app: &App, stop: Cancell
         // What a body gives has to reach the stream as it is.
         .writev(true)
         .max_buf_size(HEAD_BUFFER_BYTES)
-        .max_headers(HEADERS_MAX);
+        .max_headers(HEADERS_MAX)
+        // Who has said all it has to say still gets its answer.
+        .half_close(true);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -144,33 +159,39 @@ async fn pause(error: &std::io::Error) {
 impl Host {
     /// Serves one connection on a task of its own.
     fn take(&self, socket: impl Socket, peer: Peer) {
-        let outbox = Outbox::default();
-        let stream = Stream::new(socket, outbox.clone(), self.patience);
         let seats = if peer == Peer::Operator { &self.operators } else { &self.seats };
-        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { return self.refuse(stream) };
+        let Ok(seat) = Arc::clone(seats).try_acquire_owned() else { return self.refuse(socket) };
         let counted = self.metrics.connection();
+        let (outbox, leash) = (Outbox::default(), Leash::new(self.patience.write));
+        let frames = leash.clone();
+        let stream = Stream::new(socket, outbox.clone(), self.patience);
         let router = self.router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            // In HTTP/2 the bytes of several answers take turns, each piece in a frame of its own.
-            if request.version() < Version::HTTP_2 {
-                request.extensions_mut().insert(outbox.clone());
-            }
+            let channel = match request.version() {
+                Version::HTTP_2 => Channel::Frames(frames.clone()),
+                _ => Channel::Kernel(outbox.clone()),
+            };
+            request.extensions_mut().insert(channel);
             router.clone().oneshot(request.map(Body::new))
         });
         let connection =
             self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("A connection ended early: {error}");
+            tokio::select! {
+                biased;
+                () = leash.is_cut() => tracing::debug!("A connection was let go: its client reads no more"),
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!("A connection ended early: {error}");
+                },
             }
             drop((seat, counted));
         });
     }
 
     /// Tells a client that there are too many, if there is time for that.
-    fn refuse(&self, stream: Stream<impl Socket>) {
+    fn refuse(&self, socket: impl Socket) {
         self.metrics.refuse("connections");
         tracing::debug!("A connection was turned away: [http] connections_max is reached");
         let Ok(seat) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
@@ -184,7 +205,7 @@ impl Host {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             Ok::<_, Infallible>(response)
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = self.builder.serve_connection(TokioIo::new(socket), service).into_owned();
         tokio::spawn(async move {
             // Whatever becomes of it, the client is gone afterwards.
             drop(timeout(REFUSAL, connection).await);

@@ -5,6 +5,7 @@ use std::{fs, io, net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path
 
 use anyhow::Context as _;
 use listenfd::ListenFd;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, UnixListener};
 
 /// Whoever may write to it may act on this host.
@@ -41,6 +42,15 @@ pub(super) fn open(listen: SocketAddr, socket: &Path) -> anyhow::Result<Doors> {
     fs::set_permissions(socket, fs::Permissions::from_mode(SOCKET_MODE))
         .with_context(|| format!("set the rights of {}", socket.display()))?;
     Ok(Doors { tcp, unix, address })
+}
+
+/// Lets this process have as many sockets and files at once as the system allows it: by custom it starts with few.
+pub(super) fn widen() {
+    let limit = getrlimit(Resource::Nofile);
+    let widest = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, widest) {
+        tracing::warn!("There may be too few file descriptors: the limit could not be raised: {error}");
+    }
 }
 
 /// Takes what a socket unit opened for us.

@@ -15,7 +15,10 @@ use http_body::{Frame, SizeHint};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::range::Span;
-use crate::http::connection::{Outbox, PART_BYTES_MAX};
+use crate::http::{
+    App,
+    connection::{Channel, Outbox, PART_BYTES_MAX, Reading},
+};
 
 /// How much is read at once.
 const READ_BYTES: usize = 256 << 10;
@@ -27,23 +30,30 @@ pub(super) struct FileBody {
     file: Arc<File>,
     rest: Span,
     way: Way,
+    app: App,
 }
 
 enum Way {
     /// The connection lets the kernel send it.
     Kernel(Outbox),
-    /// It is read and handed on.
-    Read(Option<JoinHandle<io::Result<Bytes>>>),
+    /// It is read and handed on, as the client asks for more.
+    Read { piece: Option<JoinHandle<io::Result<Bytes>>>, reading: Option<Reading> },
 }
 
 impl FileBody {
-    /// Makes a body of a part of a file. The kernel sends it if the connection has an outbox.
-    pub(super) fn of(file: File, span: Span, outbox: Option<&Outbox>) -> io::Result<Body> {
+    /// Makes a body of a part of a file. The kernel sends it if the connection can have it so.
+    pub(super) fn of(file: File, span: Span, channel: Option<&Channel>, app: &App) -> io::Result<Body> {
         if span.length() <= SMALL_BYTES {
-            return Ok(Body::from(read(&file, span.start, piece(span, READ_BYTES))?));
+            let bytes = read(&file, span.start, piece(span, READ_BYTES))?;
+            app.metrics().serve(span.length());
+            return Ok(Body::from(bytes));
         }
-        let way = outbox.map_or(Way::Read(None), |it| Way::Kernel(it.clone()));
-        Ok(Body::new(Self { file: Arc::new(file), rest: span, way }))
+        let way = match channel {
+            Some(Channel::Kernel(outbox)) => Way::Kernel(outbox.clone()),
+            Some(Channel::Frames(leash)) => Way::Read { piece: None, reading: Some(leash.watch()) },
+            None => Way::Read { piece: None, reading: None },
+        };
+        Ok(Body::new(Self { file: Arc::new(file), rest: span, way, app: app.clone() }))
     }
 }
 
@@ -62,17 +72,19 @@ impl http_body::Body for FileBody {
         let start = this.rest.start;
         let bytes = match &mut this.way {
             Way::Kernel(outbox) => outbox.put(&this.file, start, piece(this.rest, PART_BYTES_MAX)),
-            Way::Read(reading) => {
+            Way::Read { piece: next, reading } => {
+                reading.iter().for_each(Reading::goes_on);
                 let (file, length) = (&this.file, piece(this.rest, READ_BYTES));
-                let read = reading.get_or_insert_with(|| {
+                let read = next.get_or_insert_with(|| {
                     let file = Arc::clone(file);
                     spawn_blocking(move || read(&file, start, length))
                 });
                 let bytes = ready!(Pin::new(read).poll(cx));
-                *reading = None;
+                *next = None;
                 bytes.map_err(io::Error::other).flatten()?
             }
         };
+        this.app.metrics().serve(bytes.len() as u64);
         this.rest.start += bytes.len() as u64;
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
 use base::CommitId;
@@ -27,7 +27,7 @@ const LINKED_SIZE: HeaderName = HeaderName::from_static("x-linked-size");
 
 /// `GET` and `HEAD` of a file.
 pub(super) async fn file(State(app): State<App>, request: Request) -> Response {
-    send(&app, Asked::of(&request), request.uri().path()).unwrap_or_else(Refusal::into_response)
+    send(&app, Asked::of(&app, &request), request.uri().path()).unwrap_or_else(Refusal::into_response)
 }
 
 fn send(app: &App, asked: Asked<'_>, raw: &str) -> Result<Response, Refusal> {
@@ -47,9 +47,6 @@ fn send(app: &App, asked: Asked<'_>, raw: &str) -> Result<Response, Refusal> {
             let is_commit = CommitId::parse(&place.revision).is_ok();
             let cache = if is_commit { app.forever() } else { HeaderValue::from_static("no-cache") };
             response.headers_mut().insert(header::CACHE_CONTROL, cache);
-            if asked.method == Method::GET {
-                app.uses().note(app.shelf(), file.object.digest());
-            }
             Ok(response)
         }
         Err(unsent) => {

@@ -28,7 +28,6 @@ pub(crate) struct ModelView {
     /// The version that can be had here.
     pub(crate) deployed_version: Option<String>,
     /// What it is on this host.
-    #[schema(inline)]
     pub(crate) state: State,
     /// Every reason for that.
     pub(crate) why: Vec<String>,
