@@ -165,7 +165,9 @@ impl Log {
 impl Drop for Log {
     fn drop(&mut self) {
         self.jobs = None;
-        if let Some(thread) = self.thread.take() {
+        // Who hears of events on the writer's own thread may be the last to hold the log: it cannot wait for itself.
+        let own = |it: &JoinHandle<()>| it.thread().id() == std::thread::current().id();
+        if let Some(thread) = self.thread.take().filter(|it| !own(it)) {
             // A panic in the writer has been told already, by whatever asked it last.
             let _ = thread.join();
         }

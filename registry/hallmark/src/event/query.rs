@@ -92,20 +92,14 @@ impl Arguments {
     fn page(&self, limit: u64, cursor: Option<&str>) -> String {
         let mut query = Serializer::new(String::new());
         query.append_pair("limit", &limit.to_string());
-        self.kind.iter().for_each(|it| drop(query.append_pair("kind", &it.to_string())));
-        self.author.iter().for_each(|it| drop(query.append_pair("author", it)));
-        self.id.iter().for_each(|it| drop(query.append_pair("id", it)));
-        self.sid.iter().for_each(|it| drop(query.append_pair("sid", it)));
-        for (name, value) in &self.tag {
-            query.append_pair(&format!("tag.{name}"), value);
-        }
-        let numbers = [("since", self.since), ("until", self.until)];
-        for (name, value) in numbers.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
-            query.append_pair(name, &value.to_string());
-        }
-        if let Some(cursor) = cursor {
-            query.append_pair("cursor", cursor);
-        }
+        query.extend_pairs(self.kind.iter().map(|it| ("kind", it.to_string())));
+        query.extend_pairs(self.author.iter().map(|it| ("author", it)));
+        query.extend_pairs(self.id.iter().map(|it| ("id", it)));
+        query.extend_pairs(self.sid.iter().map(|it| ("sid", it)));
+        query.extend_pairs(self.tag.iter().map(|(name, value)| (format!("tag.{name}"), value)));
+        query.extend_pairs(self.since.iter().map(|it| ("since", it.to_string())));
+        query.extend_pairs(self.until.iter().map(|it| ("until", it.to_string())));
+        query.extend_pairs(cursor.iter().map(|it| ("cursor", it)));
         query.finish()
     }
 }

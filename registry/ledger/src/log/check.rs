@@ -34,7 +34,11 @@ pub(super) fn load(
 
 fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<(Shared, State), DamageError> {
     let state = State::load(store).map_err(row)?;
-    let size = state.frontier.size();
+    let size = store.size().map_err(row)?;
+    if state.frontier.size() != size {
+        let what = format!("the tree has {} leaves for {size} events", state.frontier.size());
+        return Err(DamageError::Event { seq: state.frontier.size().min(size), what });
+    }
     check_whole(store, size, &state.frontier)?;
     let (closed, mut names) = eras(store, size)?;
     let first_open = closed.len() as u64 * ERA_EVENTS;

@@ -9,8 +9,7 @@ use std::{
 use base::Sha256;
 
 use super::{
-    Prepared,
-    era::{Closed, ERA_EVENTS, Era},
+    era::{Closed, ERA_EVENTS, Era, Indexed},
     posting::{Posting, prefix},
     query::Index,
 };
@@ -79,19 +78,19 @@ impl Shared {
     }
 
     /// Makes committed events visible to readers.
-    pub(super) fn publish(&self, new: &[(Arc<Accepted>, Prepared)], root: Sha256) {
+    pub(super) fn publish(&self, new: &[(Arc<Accepted>, Indexed)], root: Sha256) {
         let Some((last, _)) = new.last() else {
             return;
         };
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        for (accepted, prepared) in new {
-            names.extend(prepared.indexed.names().map(|it| (it, accepted.at.seq)));
+        for (accepted, indexed) in new {
+            names.extend(indexed.names().map(|it| (it, accepted.at.seq)));
         }
         drop(names);
         let open = self.index().open;
         let mut era = open.write().unwrap_or_else(PoisonError::into_inner);
-        for (accepted, prepared) in new {
-            era.insert(&prepared.indexed, Posting::new(&accepted.event, offset(accepted.at.seq)));
+        for (accepted, indexed) in new {
+            era.insert(indexed, Posting::new(&accepted.event, offset(accepted.at.seq)));
         }
         drop(era);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = (last.at.seq + 1, root);

@@ -169,6 +169,26 @@ fn post_draft() -> Draft {
 }
 
 #[test]
+fn nothing_replaces_expires_or_deletes_an_entry() {
+    let mut rig = Rig::new();
+    let log = rig.open();
+    // NIP-01 would keep the last of one author, kind and `d`; NIP-40 would drop the second; NIP-09 the first.
+    let first = post("0xA", 1, "first");
+    let mut expired = Draft { content: "second".to_owned(), ..post_draft() };
+    expired.tags.push(Tag::pair("expiration", "2"));
+    let expired = key(0).sign(expired, Scheme::SpecEip191);
+    let tags = [Tag::pair("e", &first.id().to_string())].into_iter().collect();
+    let deletion = Draft { created_at: NOW, kind: Kind(5), tags, content: String::new() };
+    let deletion = key(0).sign(deletion, Scheme::SpecEip191);
+    for event in [&first, &expired] {
+        accepted(append(&log, event.clone()));
+    }
+    assert!(matches!(append(&log, deletion), Outcome::Refused(Refusal::Kind(_))));
+    let all = Query { filter: Filter::default().kind(Kind::POST), ..Query::default() };
+    assert_eq!(log.query(&all).unwrap().len(), 2);
+}
+
+#[test]
 fn what_is_refused_leaves_no_trace() {
     let mut rig = Rig::new();
     let log = rig.open();
@@ -261,7 +281,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn the_index_gives_what_a_look_at_every_event_gives(

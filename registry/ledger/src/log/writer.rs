@@ -9,7 +9,11 @@ use std::{
 
 use base::{Clock, Sha256, UnixSeconds};
 
-use super::{AppendError, Done, Job, Observer, Outcome, Prepared, Shared, era::ERA_EVENTS, spaces::Spaces};
+use super::{
+    AppendError, Done, Job, Observer, Outcome, Prepared, Shared,
+    era::{ERA_EVENTS, Indexed},
+    spaces::Spaces,
+};
 use crate::{
     admission::{self, Policy},
     event::{Accepted, BodyId, EventId, Leaf, Position, Signed},
@@ -43,7 +47,7 @@ pub(super) struct State {
 /// What a transaction has appended so far.
 #[derive(Default)]
 struct Appended {
-    new: Vec<(Arc<Accepted>, Prepared)>,
+    new: Vec<(Arc<Accepted>, Indexed)>,
     bodies: BTreeMap<BodyId, usize>,
     depths: BTreeMap<EventId, u64>,
 }
@@ -188,30 +192,30 @@ fn append(
     prepared: Prepared,
     appended: &mut Appended,
 ) -> Result<Outcome, StoreError> {
-    let event = &prepared.event;
+    let Prepared { event, json, indexed } = prepared;
     if let Some(first) = known(store, shared, appended, event.body())? {
         return Ok(Outcome::Duplicate(first));
     }
     let (sid, kind) = (event.sid(), event.kind());
     let space = state.spaces.at(store, sid.as_ref())?;
-    if let Err(refusal) = admission::admit(event, now, policy, space.known(kind), |it| space.count(it)) {
+    if let Err(refusal) = admission::admit(&event, now, policy, space.known(kind), |it| space.count(it)) {
         return Ok(Outcome::Refused(refusal));
     }
     let (head, n, tick) = (space.head, space.count(kind) + 1, space.tick + 1);
     let seq = state.frontier.size();
-    let depth = depth(store, shared, appended, event)?;
+    let depth = depth(store, shared, appended, &event)?;
     let at = Position { seq, n, tick, depth, prev: head.map(|it| it.1), received: now };
-    let leaf = leaf_hash(&Leaf::of(event, at.clone()).to_bytes());
+    let leaf = leaf_hash(&Leaf::of(&event, at.clone()).to_bytes());
     let space = state.spaces.number(store, sid.as_ref())?;
-    let accepted = Arc::new(Accepted::new(event.clone(), at, prepared.json.clone()));
+    let accepted = Arc::new(Accepted::new(event, at, json));
     store.append(&EventRow { space, prev_seq: head.map(|it| it.0), accepted: &accepted, leaf })?;
     for tile in state.frontier.push(leaf) {
         store.put_tile(tile.level, tile.n, tile.root)?;
     }
-    state.spaces.take(store, event, (seq, leaf))?;
-    appended.bodies.insert(event.body(), appended.new.len());
-    appended.depths.insert(event.id(), depth);
-    appended.new.push((accepted.clone(), prepared));
+    state.spaces.take(store, &accepted.event, (seq, leaf))?;
+    appended.bodies.insert(accepted.event.body(), appended.new.len());
+    appended.depths.insert(accepted.event.id(), depth);
+    appended.new.push((accepted.clone(), indexed));
     Ok(Outcome::Accepted(accepted))
 }
 

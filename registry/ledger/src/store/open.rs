@@ -121,8 +121,10 @@ impl Store {
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(error)?;
         conn.busy_timeout(Duration::from_secs(10)).map_err(error)?;
         conn.set_prepared_statement_cache_capacity(64);
-        // A reader waits for nobody; the writer's pages stay at hand.
-        conn.execute_batch("PRAGMA cache_size = -32000; PRAGMA temp_store = MEMORY;").map_err(error)?;
+        // In kilobytes. There is one writer, and there are several readers.
+        let cache = if access == Access::Write { 32_000 } else { 8000 };
+        let pragmas = format!("PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;");
+        conn.execute_batch(&pragmas).map_err(error)?;
         if access == Access::Write {
             conn.execute_batch(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
