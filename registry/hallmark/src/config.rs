@@ -279,6 +279,17 @@ mod tests {
     }
 
     #[test]
+    fn the_daemons_sections_are_checked_like_the_others() {
+        assert!(wrong("[policy]\nlicence = []\n").contains("did you mean `licenses`?"));
+        assert!(wrong("[policy]\nlicenses = [\"Apache 2\"]\n").contains("is no SPDX licence id"));
+        assert!(wrong("[policy]\nsources = [\"huggingface.co\"]\n").contains("is no origin"));
+        assert!(wrong("[http]\nlisten = \"8420\"\n").contains("hallmark.toml:2:10"));
+        assert!(wrong("[http]\nlistn = \"127.0.0.1:1\"\n").contains("did you mean `listen`?"));
+        assert!(wrong("[http]\nclient_requests_per_second = 0\n").contains("hallmark.toml:2:"));
+        assert!(wrong("[deploy]\nretry_seconds_first = 0\n").contains("hallmark.toml:2:"));
+    }
+
+    #[test]
     fn an_empty_file_has_every_default() {
         let config: Config = toml::from_str("").unwrap();
         assert_eq!(config.deploy.models, Wanted::These(Vec::new()));

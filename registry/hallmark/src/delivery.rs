@@ -11,7 +11,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
 use base::{Clock as _, ModelId, Sha256, SystemClock};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vault::{
     Object,
     inspect::{Format, inspect},
@@ -31,7 +31,7 @@ use crate::{
 const WHYS_MAX: usize = 3;
 
 /// How one model ended.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "kebab-case")]
 pub(crate) enum End {
     /// Every file is there, proven, and visible.
@@ -42,7 +42,7 @@ pub(crate) enum End {
         changed: bool,
         /// Whether every file is what the index promises; false only where the operator waived that.
         verified: bool,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
         flaws: Vec<String>,
     },
     /// The policy objects.

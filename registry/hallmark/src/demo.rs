@@ -191,7 +191,7 @@ fn afterwards(stage: &Stage, daemon: &Daemon) -> String {
     let url = daemon.url();
     let (good, digest) =
         stage.acts.first().map_or(("", String::new()), |it| (it.id, it.digest().to_string()));
-    let state = stage.state();
+    let place = stage.state();
     format!(
         "\nHow it stands now (hallmark status):\n\n{table}\n\
          To open:\n\
@@ -206,7 +206,7 @@ fn afterwards(stage: &Stage, daemon: &Daemon) -> String {
          \x20 HF_HUB_CACHE={state}/hf-cache HF_HUB_OFFLINE=1 hf download hallmark/{good}\n\
          \x20 nix-prefetch-url --type sha256 {url}/sha256/{digest} {digest}\n\n\
          Serving until Ctrl-C; then {folder} goes.\n",
-        state = state.display(),
+        state = place.display(),
         folder = stage.folder.path().display(),
     )
 }

@@ -6,6 +6,7 @@
 //! - Nothing is stored here. Started again, it finds out from the disk.
 
 mod asks;
+mod awaited;
 mod follow;
 mod plan;
 mod retry;
@@ -29,6 +30,7 @@ use futures_util::{
     future::{AbortHandle, Abortable},
     stream::FuturesUnordered,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{
     sync::{Notify, mpsc, watch},
@@ -39,6 +41,7 @@ use vault::{DiskRoom, Downloader, view::RepoName};
 
 pub(crate) use self::asks::{Ask, EngineHandle, Gone};
 use self::{
+    awaited::Awaited,
     plan::{Action, Grounds, Wants, plan},
     work::{Done, Job, Tools},
 };
@@ -82,6 +85,8 @@ pub(crate) struct Engine {
     config: u64,
     /// What somebody asked for beyond the config, until the daemon stops.
     also: BTreeSet<ModelId>,
+    /// Models whose end somebody waits for.
+    awaited: Awaited,
     /// When models are tried again.
     due: BTreeSet<(UnixSeconds, ModelId)>,
     /// Models whose bytes are coming, with how many of them were told.
@@ -131,6 +136,7 @@ impl Engine {
             last_ticket: 0,
             config: 1,
             also: BTreeSet::new(),
+            awaited: Awaited::default(),
             due: BTreeSet::new(),
             fetching: BTreeMap::new(),
             members: BTreeMap::new(),
@@ -302,7 +308,7 @@ impl Engine {
         for choice in choose(&host.config, index, &[], false) {
             match choice {
                 Choice::Model(listed) => drop(wants.ids.insert(listed.entry.id.clone())),
-                Choice::Stub(_) => {}
+                Choice::Stub(id) => drop(wants.ids.insert(id)),
                 Choice::Missing(it) => drop(missing.insert(it.id.clone(), missing_text(&it))),
                 Choice::Misfiled { id, listed, filed } => {
                     let text = misfiled_text(&listed, filed.as_deref());
@@ -347,7 +353,7 @@ impl Engine {
                 }
                 repos.extend(repos_of(&order));
                 (model.wanted, model.ruled_by, model.retry_at) = (true, self.config, None);
-                model.order = Some(Arc::clone(&order));
+                (model.order, model.transfers) = (Some(Arc::clone(&order)), Vec::new());
                 // A second look at what is well does not make it look unwell.
                 if !matches!(model.state, State::Deployed | State::Held) || !is_same_entry {
                     let why = model.shown.as_ref().map(|_| "the earlier version stays deployed".to_owned());
@@ -358,20 +364,26 @@ impl Engine {
             Action::Hold(order, why) => {
                 self.call_off(id);
                 repos.extend(repos_of(&order));
+                repos.extend(model.shown.iter().flat_map(|it| repos_of(&it.order)));
                 (model.wanted, model.ruled_by, model.retry_at, model.shown) = (true, self.config, None, None);
-                model.order = Some(Arc::clone(&order));
+                (model.order, model.transfers) = (Some(Arc::clone(&order)), Vec::new());
                 self.enter(&mut model, State::Held, texts(&why), now);
                 self.start(id, |tools, ticket| tools.hold(order, ticket, why));
             }
             Action::Refuse(why) => {
                 self.call_off(id);
                 (model.wanted, model.ruled_by, model.retry_at) = (true, self.config, None);
+                model.transfers = Vec::new();
+                self.awaited.ended(id, &End::Failed { why: why.clone(), is_final: true }, 0);
                 self.enter(&mut model, State::Failed, vec![why], now);
             }
-            Action::Stub => {
+            Action::Stub { wanted } => {
                 self.call_off(id);
                 let why = "its entry holds placeholders; `hallmark validate` names them".to_owned();
-                (model.wanted, model.order, model.retry_at) = (false, None, None);
+                let orders = [model.order.take(), model.shown.take().map(|it| Arc::clone(&it.order))];
+                repos.extend(orders.iter().flatten().flat_map(|it| repos_of(it)));
+                (model.wanted, model.retry_at, model.transfers) = (wanted, None, Vec::new());
+                self.awaited.ended(id, &End::Stub { why: why.clone() }, 0);
                 self.enter(&mut model, State::Stub, vec![why], now);
             }
             Action::Leave => self.leave(&mut model, "no longer asked for; gc removes it", now, repos),
@@ -399,6 +411,8 @@ impl Engine {
         (model.wanted, model.retry_at, model.transfers) = (false, None, Vec::new());
         let (state, why) =
             if is_here { (State::Withdrawn, vec![why.to_owned()]) } else { (State::Available, Vec::new()) };
+        let end = End::Failed { why: "it is no longer asked for".to_owned(), is_final: true };
+        self.awaited.ended(&model.id, &end, 0);
         self.enter(model, state, why, now);
     }
 
@@ -435,7 +449,10 @@ impl Engine {
                 });
                 self.settle(model, end, shown, now);
             }
-            Done::Published { repo, hidden } => self.take_hidden(&repo, &hidden),
+            Done::Published { repo, by, hidden } => {
+                self.take_hidden(&repo, &hidden);
+                self.awaited.published(&by, hidden.get(by.as_str()).map(String::as_str));
+            }
             Done::Viewed(Ok(ids)) => self.take_views(&ids, now),
             Done::Viewed(Err(error)) => tracing::error!("{error:#}"),
         }
@@ -456,6 +473,7 @@ impl Engine {
         let order = model.order.clone();
         let mut repos = order.as_deref().map(repos_of).unwrap_or_default();
         let stays = model.shown.as_ref().map(|_| "the earlier version stays deployed".to_owned());
+        let (told, mut publishing) = (end.clone(), 0);
         match end {
             End::Deployed { flaws, verified, .. } => {
                 model.tries = 0;
@@ -472,11 +490,11 @@ impl Engine {
                 }
                 self.enter(&mut model, State::Deployed, why, now);
                 for repo in &repos {
-                    self.publish_on_disk(repo, &model);
+                    publishing += usize::from(self.publish_on_disk(repo, &model));
                 }
             }
             End::Held { why } => {
-                model.shown = None;
+                repos.extend(model.shown.take().iter().flat_map(|it| repos_of(&it.order)));
                 self.enter(&mut model, State::Held, texts(&why), now);
             }
             End::Failed { why, is_final } => {
@@ -502,6 +520,7 @@ impl Engine {
             }
             End::Stub { why } | End::Missing { why } => self.enter(&mut model, State::Failed, vec![why], now),
         }
+        self.awaited.ended(&model.id, &told, publishing);
         self.insert(model);
         self.refresh(repos.into_iter().collect());
     }
@@ -571,18 +590,21 @@ impl Engine {
         }
     }
 
-    /// Shows a model's files in the cache on disk, together with those that share the repository.
-    fn publish_on_disk(&self, repo: &RepoName, model: &Model) {
+    /// Shows a model's files in the cache on disk, together with those that share the repository. Says whether
+    /// there is anything to show.
+    fn publish_on_disk(&self, repo: &RepoName, model: &Model) -> bool {
         // The repository of one model alone is shown with its view.
         if own_repo(&model.id).as_ref() == Some(repo) {
-            return;
+            return false;
         }
         let others = self.members.get(repo).into_iter().flatten().filter(|id| **id != model.id);
         let others = others.filter_map(|id| self.world.models.get(id)?.served());
         let all = others.chain(model.served()).filter(|it| it.verified).cloned().collect::<Vec<_>>();
-        if !all.is_empty() {
-            self.jobs.push(self.tools.publish(repo.clone(), all));
+        if all.is_empty() {
+            return false;
         }
+        self.jobs.push(self.tools.publish(repo.clone(), model.id.clone(), all));
+        true
     }
 
     fn take_hidden(&mut self, repo: &RepoName, hidden: &BTreeMap<String, String>) {
@@ -663,7 +685,18 @@ impl Engine {
     fn publish(&mut self) {
         self.world.sequence += 1;
         self.worlds.send_replace(Arc::new(self.world.clone()));
+        for (id, end) in self.awaited.take() {
+            self.news.tell("settled", &Settled { id, end });
+        }
     }
+}
+
+/// Tells those who wait for it how a model ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Settled {
+    pub(crate) id: ModelId,
+    #[serde(flatten)]
+    pub(crate) end: End,
 }
 
 /// Opens what jobs work with.

@@ -7,7 +7,7 @@ use base::{Clock as _, CommitId, ModelId, Sha256, SystemClock, UnixSeconds};
 use catalog::Index;
 use clap::Args;
 use indicatif::HumanBytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vault::{
     gc::{Inventory, Keep, Limits, Plan, Swept, plan, sweep},
     view::RepoName,
@@ -19,6 +19,7 @@ use crate::{
     host::{Host, Place},
     order::{Choice, choose},
     out,
+    remote::Remote,
 };
 
 /// What was used so short a time ago is never dropped: times on disk are no finer than a second.
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
 }
 
 /// Everything that goes.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Doomed {
     /// Models whose view goes: nobody wants them, and all their bytes are unused for long enough.
     models: Vec<ModelId>,
@@ -49,16 +50,16 @@ struct Doomed {
 }
 
 /// What went, or would go.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Done {
     dry_run: bool,
     #[serde(flatten)]
     doomed: Doomed,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     swept: Option<Counts>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Counts {
     objects: u64,
     partials: u64,
@@ -69,10 +70,15 @@ struct Counts {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let host = Host::open(&arguments.place)?;
-    // Without an index that holds nothing is known to be unwanted, so nothing goes.
-    let index = host.index()?;
-    let done = collect(&host, &index, &BTreeSet::new(), arguments.dry_run, SystemClock.now())?;
+    let done = match Remote::find(&arguments.place)? {
+        Some(daemon) => daemon.gc(arguments.dry_run)?,
+        None => {
+            let host = Host::open(&arguments.place)?;
+            // Without an index that holds nothing is known to be unwanted, so nothing goes.
+            let index = host.index()?;
+            collect(&host, &index, &BTreeSet::new(), arguments.dry_run, SystemClock.now())?
+        }
+    };
     if arguments.json {
         out::print(&(serde_json::to_string_pretty(&done).context("write the result as JSON")? + "\n"))?;
     } else {

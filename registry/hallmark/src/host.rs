@@ -42,6 +42,11 @@ impl Place {
     pub(crate) fn of(config: PathBuf, state: PathBuf) -> Self {
         Self { config: Some(config), index: None, state }
     }
+
+    /// Says whether more was given than where the state is: what to do there, which a daemon knows by itself.
+    pub(crate) fn says_what_to_do(&self) -> bool {
+        self.config.is_some() || self.index.is_some()
+    }
 }
 
 /// This host, opened.

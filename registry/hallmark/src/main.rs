@@ -19,6 +19,7 @@ mod order;
 mod out;
 mod policy;
 mod records;
+mod remote;
 mod repos;
 mod scrub;
 mod serve;

@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) number: u64,
-    /// What kind of thing: `reload`, `model`, `progress`, `config`.
+    /// What kind of thing: `reload`, `model`, `progress`, `config`, `settled` for who waits after a sync.
     pub(crate) kind: &'static str,
     /// The rest, as JSON on one line.
     pub(crate) json: String,
@@ -81,10 +81,10 @@ impl News {
         let last = past.last;
         let Some((run, number)) = seen else { return Watch { missed: Vec::new(), lost: false, next, last } };
         let oldest = past.kept.front().map_or(last + 1, |it| it.number);
-        let lost = run != self.run || number > last || number + 1 < oldest;
-        let from = if lost { last } else { number };
+        let is_gone = run != self.run || number > last || number + 1 < oldest;
+        let from = if is_gone { last } else { number };
         let missed = past.kept.iter().filter(|it| it.number > from).cloned().collect();
-        Watch { missed, lost, next, last }
+        Watch { missed, lost: is_gone, next, last }
     }
 }
 

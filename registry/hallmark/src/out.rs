@@ -30,6 +30,12 @@ pub(crate) fn failure(error: &anyhow::Error) {
     let _ = writeln!(io::stderr(), "{}", lines.collect::<Vec<_>>().join("\n"));
 }
 
+/// Mentions something beside the work.
+pub(crate) fn note(text: &str) {
+    // If standard error is gone, so is whoever would have read it.
+    let _ = writeln!(io::stderr(), "note: {text}");
+}
+
 /// Writes a count with its noun: `1 object`, `2 objects`.
 pub(crate) fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })

@@ -211,3 +211,6 @@ impl TryFrom<String> for AllowedOrigin {
         if bare && url.username().is_empty() { Ok(Self(url.origin())) } else { Err(wrong()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

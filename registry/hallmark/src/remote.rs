@@ -18,13 +18,7 @@ use tokio::{net::UnixStream, runtime::Runtime, time::timeout};
 use url::form_urlencoded;
 
 pub(crate) use self::news::{Event, Events};
-use crate::{
-    gc,
-    host::Place,
-    out,
-    serve::socket_path,
-    status::Row,
-};
+use crate::{gc, host::Place, out, serve::socket_path, status::Row};
 
 /// How long the daemon may take for what it only has to look up.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
@@ -78,9 +72,9 @@ impl Remote {
             Err(error) => {
                 return match error.kind() {
                     // A path that is too long for a socket is none of a daemon either.
-                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput => {
-                        Ok(None)
-                    }
+                    io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::InvalidInput => Ok(None),
                     _ => Err(error).with_context(|| {
                         format!("ask the daemon at {}: be the user it runs as, or root", socket.display())
                     }),
@@ -129,8 +123,8 @@ impl Remote {
     /// Looks for one model.
     pub(crate) async fn find_model(&self, id: &str) -> anyhow::Result<Found> {
         let id = form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>().replace('+', "%20");
-        let body = self.send::<()>(Method::GET, &format!("/v1/models/{id}"), None);
-        let (status, body) = within(body).await?;
+        let path = format!("/v1/models/{id}");
+        let (status, body) = within(self.send::<()>(Method::GET, &path, None)).await?;
         let bytes = within(whole(body)).await?;
         match status {
             200 => Ok(Found::Model(Box::new(parse(&bytes)?))),
@@ -151,7 +145,8 @@ impl Remote {
     pub(crate) fn gc(&self, dry_run: bool) -> anyhow::Result<gc::Done> {
         self.converse(async {
             // This takes as long as the disk does.
-            let (status, body) = self.send(Method::POST, "/v1/gc", Some(&json!({ "dry_run": dry_run }))).await?;
+            let (status, body) =
+                self.send(Method::POST, "/v1/gc", Some(&json!({ "dry_run": dry_run }))).await?;
             answer(status, &whole(body).await?)
         })
     }

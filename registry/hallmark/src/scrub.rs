@@ -2,6 +2,7 @@
 
 mod mend;
 mod onlooker;
+mod said;
 
 use std::collections::BTreeMap;
 
@@ -9,18 +10,20 @@ use anyhow::Context as _;
 use base::{Clock as _, Sha256, SystemClock};
 use catalog::Index;
 use clap::Args;
-use serde::Serialize;
+use serde::Deserialize;
 use vault::{
     Want,
-    scrub::{Health, Pace, Seen, scrub},
+    scrub::{Pace, Seen, scrub},
 };
 
-use self::{mend::Mended, onlooker::Bars};
+pub(crate) use self::said::Said;
+use self::{onlooker::Bars, said::Found};
 use crate::{
     Outcome,
     host::{Host, Place},
     order::{Choice, Order, Places, choose, missing_text},
     out,
+    remote::Remote,
 };
 
 #[derive(Debug, Args)]
@@ -40,26 +43,45 @@ pub(crate) struct Arguments {
     place: Place,
 }
 
-/// What is known of one object after a look at it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Said {
-    event: &'static str,
-    /// What people call it.
-    names: Vec<String>,
-    #[serde(flatten)]
-    seen: Seen,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mended: Option<Mended>,
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let mut verdict = Verdict { arguments, count: 0, holds: true };
+    match Remote::find(&arguments.place)? {
+        Some(daemon) => by_daemon(&daemon, &mut verdict)?,
+        None => here(&mut verdict)?,
+    }
+    verdict.print()?;
+    Ok(if verdict.holds { Outcome::Holds } else { Outcome::DoesNotHold })
 }
 
-impl Said {
-    /// Says whether the object is whole now.
-    pub(crate) fn holds(&self) -> bool {
-        matches!(self.seen.health, Health::Whole { .. }) || self.mended.as_ref().is_some_and(Mended::is_whole)
+/// What all objects together come to.
+struct Verdict<'a> {
+    arguments: &'a Arguments,
+    count: u64,
+    holds: bool,
+}
+
+impl Verdict<'_> {
+    fn take(&mut self, said: &Said) -> anyhow::Result<()> {
+        self.count += 1;
+        self.holds &= said.holds();
+        out::print(&report(said, self.arguments)?)
+    }
+
+    fn print(&self) -> anyhow::Result<()> {
+        if self.arguments.json {
+            return Ok(());
+        }
+        let verdict = match (self.holds, self.count) {
+            (true, 0) => "nothing is deployed yet",
+            (true, _) => "all whole",
+            (false, _) => "NOT all whole",
+        };
+        out::print(&format!("{} hashed: {verdict}\n", out::counted(self.count, "object")))
     }
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+fn here(verdict: &mut Verdict<'_>) -> anyhow::Result<()> {
+    let arguments = verdict.arguments;
     let host = Host::open(&arguments.place)?;
     let index = host.index()?;
     let digests = digests(&host, &index, &arguments.ids)?;
@@ -67,23 +89,42 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let bars = Bars::new(&host.shelf, &digests, arguments.json)?;
     let seen = scrub(&host.shelf, &digests, pace, SystemClock.now(), &bars);
     bars.finish();
-    let (mut holds, count) = (true, seen.len() as u64);
     let mut printed = Ok(());
     tell(&host, &index, seen, arguments.repair, |said| {
-        holds &= said.holds();
-        let line = report(&said, arguments);
-        printed = std::mem::replace(&mut printed, Ok(())).and_then(|()| out::print(&line?));
+        printed = std::mem::replace(&mut printed, Ok(())).and_then(|()| verdict.take(&said));
     })?;
-    printed?;
-    if !arguments.json {
-        let verdict = match (holds, count) {
-            (true, 0) => "nothing is deployed yet",
-            (true, _) => "all whole",
-            (false, _) => "NOT all whole",
-        };
-        out::print(&format!("{} hashed: {verdict}\n", out::counted(count, "object")))?;
+    printed
+}
+
+/// A line of the daemon's answer.
+#[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Last {
+    End,
+    Failed { why: String },
+}
+
+fn by_daemon(daemon: &Remote, verdict: &mut Verdict<'_>) -> anyhow::Result<()> {
+    let arguments = verdict.arguments;
+    if arguments.threads.is_some() {
+        out::note("the daemon hashes at its own pace: --threads is not looked at");
     }
-    Ok(if holds { Outcome::Holds } else { Outcome::DoesNotHold })
+    daemon.converse(async {
+        let mut lines = daemon.verify(&arguments.ids, arguments.repair).await?;
+        while let Some(line) = lines.next().await? {
+            let read = "read the daemon's answer: is it the same version of hallmark?";
+            let value: serde_json::Value = serde_json::from_str(&line).context(read)?;
+            if value["event"] == "object" {
+                verdict.take(&serde_json::from_value(value).context(read)?)?;
+                continue;
+            }
+            match serde_json::from_value(value).context(read)? {
+                Last::End => return Ok(()),
+                Last::Failed { why } => anyhow::bail!("{why}"),
+            }
+        }
+        anyhow::bail!("the daemon ended before all was hashed: look at its log, and ask again once it runs")
+    })
 }
 
 /// Hashes what is here again, mends what may be mended, and tells of each object.
@@ -116,7 +157,7 @@ fn tell(
     for seen in seen {
         let names = known.get(&seen.digest).map_or_else(Vec::new, |it| it.names.clone());
         let mended = mended.remove(&seen.digest);
-        each(Said { event: "object", names, seen, mended });
+        each(Said::new(names, seen, mended));
     }
     Ok(())
 }
@@ -172,15 +213,15 @@ fn digests(host: &Host, index: &Index, ids: &[String]) -> anyhow::Result<Vec<Sha
 }
 
 fn report(said: &Said, arguments: &Arguments) -> anyhow::Result<String> {
-    let Said { names, seen, mended, .. } = said;
+    let Said { names, digest, health, mended, .. } = said;
     if arguments.json {
         return Ok(serde_json::to_string(said).context("write the result as JSON")? + "\n");
     }
-    let name = names.first().map_or_else(|| seen.digest.to_string(), |it| format!("{it} ({})", seen.digest));
+    let name = names.first().map_or_else(|| digest.to_string(), |it| format!("{it} ({digest})"));
     let mended = mended.as_ref().map_or_else(String::new, |it| format!("; {it}"));
-    Ok(match &seen.health {
-        Health::Whole { .. } => String::new(),
-        Health::Damaged { chunks, quarantined } => {
+    Ok(match health {
+        Found::Whole { .. } => String::new(),
+        Found::Damaged { chunks, quarantined } => {
             let which = match chunks.as_deref() {
                 Some(chunks) => format!("piece {} of 16 MiB", list(chunks)),
                 None => "an unknown part".to_owned(),
@@ -192,13 +233,13 @@ fn report(said: &Said, arguments: &Arguments) -> anyhow::Result<String> {
                 quarantined.found
             )
         }
-        Health::Missing => {
+        Found::Missing => {
             let remedy =
                 if arguments.repair { "" } else { "; run hallmark verify --repair, or hallmark sync" };
             format!("{name}: not on the shelf{remedy}{mended}\n")
         }
-        Health::Unreadable { error } => format!("{name}: unreadable: {error}: look at the disk\n"),
-        Health::Unchecked => format!("{name}: not checked\n"),
+        Found::Unreadable { error } => format!("{name}: unreadable: {error}: look at the disk\n"),
+        Found::Unchecked => format!("{name}: not checked\n"),
     })
 }
 

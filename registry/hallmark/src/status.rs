@@ -3,6 +3,7 @@
 mod disk;
 mod row;
 mod table;
+mod watch;
 
 use anyhow::Context as _;
 use base::{Clock as _, SystemClock};
@@ -10,16 +11,20 @@ use clap::Args;
 
 pub(crate) use self::{
     row::Row,
-    table::{Sheet, again, tone},
+    table::{Sheet, again, one_line, tone},
 };
 use crate::{
     Outcome,
     host::{Host, Place},
     out,
+    remote::Remote,
 };
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
+    /// Go on and show what changes, until Ctrl-C; needs a daemon
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
     /// A JSON array in place of the table
     #[arg(long)]
     json: bool,
@@ -28,9 +33,22 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let host = Host::open(&arguments.place)?;
-    let index = host.index()?;
-    let rows = disk::rows(&host, &index)?;
+    let daemon = Remote::find(&arguments.place)?;
+    if arguments.watch {
+        let daemon = daemon.with_context(|| {
+            let state = arguments.place.state.display();
+            format!("no daemon runs on {state}, so nothing changes by itself: start `hallmark serve`")
+        })?;
+        return watch::run(&daemon).map(|()| Outcome::Holds);
+    }
+    let rows = match daemon {
+        Some(daemon) => daemon.converse(daemon.rows())?,
+        None => {
+            let host = Host::open(&arguments.place)?;
+            let index = host.index()?;
+            disk::rows(&host, &index)?
+        }
+    };
     if arguments.json {
         out::print(&(serde_json::to_string_pretty(&rows).context("write the status as JSON")? + "\n"))?;
     } else {

@@ -4,6 +4,7 @@
 //! - One model's failure never holds up another.
 //! - What is already there costs a look at the disk: no request, no byte read.
 
+mod by_daemon;
 mod watchers;
 
 use std::{
@@ -33,6 +34,7 @@ use crate::{
     host::{Host, Place},
     order::{Choice, Order, Places, choose, misfiled_text, missing_text},
     out,
+    remote::Remote,
 };
 
 #[derive(Debug, Args)]
@@ -49,6 +51,9 @@ pub(crate) struct Arguments {
     place: Place,
 }
 
+const NOTHING_WANTED: &str =
+    "nothing is wanted: name models, or list them under [deploy] models in the config";
+
 #[derive(Serialize)]
 struct Said<'s> {
     event: &'static str,
@@ -58,23 +63,29 @@ struct Said<'s> {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let host = Host::open(&arguments.place)?;
-    let index = host.index()?;
-    let choices = choose(&host.config, &index, &arguments.ids, arguments.all);
-    if choices.is_empty() && (arguments.all || host.config.deploy.models == Wanted::All) {
-        out::print("the index has no models: nothing to do\n")?;
-        return Ok(Outcome::Holds);
-    }
-    if choices.is_empty() {
-        anyhow::bail!("nothing is wanted: name models, or list them under [deploy] models in the config");
-    }
     let style = if arguments.json { Style::Json } else { Style::of_terminal() };
-    let ends = ends(&host, &index, &choices, style)?;
+    let ends = match Remote::find(&arguments.place)? {
+        Some(daemon) => by_daemon::ends(&daemon, &arguments.ids, arguments.all, style)?,
+        None => here(arguments, style)?,
+    };
+    if ends.is_empty() {
+        out::print("the index has no models: nothing to do\n")?;
+    }
     for (id, end) in &ends {
         out::print(&report(id, end, arguments.json)?)?;
     }
     let all_there = ends.iter().all(|(_, end)| matches!(end, End::Deployed { .. }));
     Ok(if all_there { Outcome::Holds } else { Outcome::DoesNotHold })
+}
+
+fn here(arguments: &Arguments, style: Style) -> anyhow::Result<Vec<(String, End)>> {
+    let host = Host::open(&arguments.place)?;
+    let index = host.index()?;
+    let choices = choose(&host.config, &index, &arguments.ids, arguments.all);
+    if choices.is_empty() && !arguments.all && host.config.deploy.models != Wanted::All {
+        anyhow::bail!("{NOTHING_WANTED}");
+    }
+    ends(&host, &index, &choices, style)
 }
 
 /// Brings every choice to its end.

@@ -39,6 +39,7 @@ pub(crate) struct Rule {
     pub(super) fault: Fault,
     side: Option<Side>,
     method: Option<&'static str>,
+    path: Option<String>,
     passes: usize,
     times: usize,
 }
@@ -46,7 +47,7 @@ pub(crate) struct Rule {
 impl Rule {
     /// Plays the fault in every answer.
     pub(crate) fn always(fault: Fault) -> Self {
-        Self { fault, side: None, method: None, passes: 0, times: usize::MAX }
+        Self { fault, side: None, method: None, path: None, passes: 0, times: usize::MAX }
     }
 
     /// Plays the fault so many times.
@@ -57,6 +58,11 @@ impl Rule {
     /// Plays it only in answers to this method.
     pub(crate) fn on(self, method: &'static str) -> Self {
         Self { method: Some(method), ..self }
+    }
+
+    /// Plays it only where the path has this in it.
+    pub(crate) fn under(self, path: &str) -> Self {
+        Self { path: Some(path.to_owned()), ..self }
     }
 
     /// Plays it only on this side.
@@ -70,8 +76,10 @@ impl Rule {
     }
 
     /// Says whether the fault is to be played now, and counts.
-    pub(super) fn applies(&mut self, side: Side, method: &str) -> bool {
-        let mine = self.side.is_none_or(|it| it == side) && self.method.is_none_or(|it| it == method);
+    pub(super) fn applies(&mut self, side: Side, method: &str, path: &str) -> bool {
+        let mine = self.side.is_none_or(|it| it == side)
+            && self.method.is_none_or(|it| it == method)
+            && self.path.as_ref().is_none_or(|it| path.contains(it.as_str()));
         if !mine || self.times == 0 {
             return false;
         }

@@ -32,7 +32,7 @@ pub(super) async fn answer(inner: Arc<Inner>, side: Side, request: Request) -> A
         let rules = state
             .rules
             .iter_mut()
-            .filter_map(|it| it.applies(side, method.as_str()).then(|| it.fault.clone()));
+            .filter_map(|it| it.applies(side, method.as_str(), &path).then(|| it.fault.clone()));
         let faults = rules.collect::<Vec<_>>();
         let reply = match side {
             Side::Hub => from_hub(&state, &inner, &path, &headers),

@@ -27,8 +27,8 @@ pub(crate) enum Action {
     Hold(Arc<Order>, Vec<Objection>),
     /// It is asked for and cannot be had until the entry or the config changes.
     Refuse(String),
-    /// It holds placeholders.
-    Stub,
+    /// It holds placeholders, whether it is asked for or not.
+    Stub { wanted: bool },
     /// Nobody asks for it.
     Leave,
     /// The index has lost it.
@@ -73,7 +73,7 @@ pub(crate) fn plan(grounds: &Grounds<'_>, here: &OrdMap<ModelId, Arc<Model>>) ->
 fn decide(grounds: &Grounds<'_>, listed: &Arc<Listed>, here: Option<&Model>) -> Action {
     let id = &listed.entry.id;
     if listed.is_stub {
-        return Action::Stub;
+        return Action::Stub { wanted: grounds.wants.ids.contains(id) };
     }
     if let Some(why) = grounds.wants.refused.get(id) {
         return Action::Refuse(why.clone());
@@ -102,3 +102,6 @@ fn is_due(grounds: &Grounds<'_>, here: &Model) -> bool {
         State::Stub | State::Available | State::Withdrawn | State::Missing => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,8 +44,8 @@ pub(super) enum Done {
     Looked { id: ModelId, ticket: u64, result: anyhow::Result<(Found, BTreeMap<Sha256, Want>)> },
     /// One model came to its end.
     Settled { id: ModelId, ticket: u64, end: End, files: Option<Vec<(EntryPath, Object)>> },
-    /// A repository was shown in the cache on disk, or not.
-    Published { repo: RepoName, hidden: BTreeMap<String, String> },
+    /// A repository was shown in the cache on disk, or not, because of one model.
+    Published { repo: RepoName, by: ModelId, hidden: BTreeMap<String, String> },
     /// Something was done to the disk.
     Moved,
     /// The views on disk were listed.
@@ -143,8 +143,8 @@ impl Tools {
         .boxed_local()
     }
 
-    /// Shows a repository in the cache on disk, as it is now.
-    pub(super) fn publish(self: &Rc<Self>, repo: RepoName, models: Vec<Arc<Shown>>) -> Job {
+    /// Shows a repository in the cache on disk, as it is now, since one of its models has come.
+    pub(super) fn publish(self: &Rc<Self>, repo: RepoName, by: ModelId, models: Vec<Arc<Shown>>) -> Job {
         let tools = Rc::clone(self);
         async move {
             let (host, name) = (Arc::clone(&tools.host), repo.clone());
@@ -157,7 +157,7 @@ impl Tools {
                 deploy::hub_views(&host, &orders, &fetched, Some(&name))
             };
             let hidden = tools.at_disk(publish).await.unwrap_or_default();
-            Done::Published { repo, hidden }
+            Done::Published { repo, by, hidden }
         }
         .boxed_local()
     }

@@ -77,7 +77,6 @@ impl Document {
 pub(super) fn routes() -> OpenApiRouter<App> {
     let parts = [
         models::routes(),
-        artifact::routes(),
         index::routes(),
         watch::routes(),
         artifact::routes(),

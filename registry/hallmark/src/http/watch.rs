@@ -91,10 +91,10 @@ fn events(run: u64, watch: Watch) -> impl Stream<Item = Event> + Send {
             Err(RecvError::Closed) => None,
         }
     });
-    let rest = missed
+    let later = missed
         .chain(next)
         .map(move |it: Arc<Item>| Event::default().event(it.kind).id(id(it.number)).data(&it.json));
-    first.chain(rest)
+    first.chain(later)
 }
 
 #[cfg(test)]

@@ -10,26 +10,36 @@ use super::Lines;
 pub(crate) struct Event {
     /// What kind of thing.
     pub(crate) kind: String,
-    /// Where to go on after it.
-    pub(crate) id: String,
+    id: String,
     data: String,
 }
 
 /// Events as they come.
-pub(crate) struct Events(Lines);
+pub(crate) struct Events {
+    lines: Lines,
+    last: String,
+}
 
 impl Events {
     pub(super) fn new(lines: Lines) -> Self {
-        Self(lines)
+        Self { lines, last: String::new() }
+    }
+
+    /// Returns where to go on after the last event.
+    pub(crate) fn last(&self) -> &str {
+        &self.last
     }
 
     /// Returns the next event; nothing when the daemon has ended, or has let go of who reads too slowly.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Event>> {
         let mut event = Event::default();
-        while let Some(line) = self.0.next().await? {
+        while let Some(line) = self.lines.next().await? {
             match line.split_once(':') {
                 // A blank line ends an event; a comment alone is only a sign of life.
-                None if line.is_empty() && !event.kind.is_empty() => return Ok(Some(event)),
+                None if line.is_empty() && !event.kind.is_empty() => {
+                    self.last.clone_from(&event.id);
+                    return Ok(Some(event));
+                }
                 Some(("event", value)) => value.trim_start().clone_into(&mut event.kind),
                 Some(("id", value)) => value.trim_start().clone_into(&mut event.id),
                 Some(("data", value)) => event.data += value.trim_start(),

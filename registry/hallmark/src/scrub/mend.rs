@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use anyhow::Context as _;
 use base::{Sha256, SystemClock};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vault::{
     CHUNK_BYTES, DiskRoom, Downloader, Partials, Progress, Quarantined, Want,
     scrub::{Health, Repair, Seen, damaged_chunks},
@@ -14,7 +14,7 @@ use super::Known;
 use crate::host::Host;
 
 /// How mending ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "kebab-case")]
 pub(super) enum Mended {
     /// Just the damaged pieces were fetched.

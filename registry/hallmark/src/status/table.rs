@@ -116,7 +116,7 @@ pub(crate) fn again(at: UnixSeconds, now: UnixSeconds) -> String {
 }
 
 /// Puts a reason on one line. That no source gave the file is clear from the state; what each said is not.
-fn one_line(why: &str) -> String {
+pub(crate) fn one_line(why: &str) -> String {
     let mut lines = why.lines().map(str::trim).collect::<Vec<_>>();
     if lines.len() > 1 && lines[0].starts_with("no source gave") {
         lines.remove(0);

@@ -57,13 +57,14 @@ async fn follow(
     // Watched before it is asked, so that no end is missed.
     let mut events = daemon.watch(None).await?;
     let (known, mut ends) = look_up(daemon, ids, all).await?;
-    let begun = if known.is_empty() && !ids.is_empty() { Vec::new() } else { daemon.sync(&known, all).await? };
+    let begun =
+        if known.is_empty() && !ids.is_empty() { Vec::new() } else { daemon.sync(&known, all).await? };
     if begun.is_empty() && ends.is_empty() && !all {
         bail!(NOTHING_WANTED);
     }
     let mut waiting = Waiting::new(begun, style);
     while !waiting.open.is_empty() {
-        match next(daemon, &mut events, &mut waiting.last).await? {
+        match next(daemon, &mut events).await? {
             it if it.kind == "progress" => waiting.progress(&it.read()?),
             it if it.kind == "settled" => {
                 let settled: Settled = it.read()?;
@@ -100,19 +101,16 @@ async fn look_up(
 }
 
 /// Returns the next event. Who was let go for reading too slowly goes on where it was.
-async fn next(daemon: &Remote, events: &mut Events, last: &mut Option<String>) -> anyhow::Result<Event> {
+async fn next(daemon: &Remote, events: &mut Events) -> anyhow::Result<Event> {
     loop {
         // An answer that broke off and one that ended come to the same: there may be more, or no daemon.
         match events.next().await {
             Ok(Some(event)) if event.kind == "reset" => {
                 bail!("the daemon was started again, or too much happened: see `hallmark status`")
             }
-            Ok(Some(event)) => {
-                *last = Some(event.id.clone());
-                return Ok(event);
-            }
+            Ok(Some(event)) => return Ok(event),
             Ok(None) | Err(_) => {
-                let again = daemon.watch(last.as_deref()).await;
+                let again = daemon.watch(Some(events.last())).await;
                 *events = again.context("follow the daemon: it ended before all was done")?;
             }
         }
@@ -124,13 +122,12 @@ struct Waiting {
     open: BTreeMap<String, Option<ModelWatcher>>,
     style: Style,
     bars: MultiProgress,
-    last: Option<String>,
 }
 
 impl Waiting {
     fn new(ids: Vec<String>, style: Style) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
-        Self { open: ids.into_iter().map(|it| (it, None)).collect(), style, bars, last: None }
+        Self { open: ids.into_iter().map(|it| (it, None)).collect(), style, bars }
     }
 
     fn progress(&mut self, told: &Progress) {

@@ -53,7 +53,7 @@ impl Watchers {
     /// Returns the watcher of one file.
     pub(super) fn file(&self, want: &Want) -> Arc<Watcher> {
         let bar = match self.style {
-            Style::Bars => self.bars.add(bar(want)),
+            Style::Bars => self.bars.add(bar(&want.name, want.size_bytes)),
             Style::Lines | Style::Json => ProgressBar::hidden(),
         };
         bar.enable_steady_tick(Duration::from_millis(200));
@@ -68,9 +68,9 @@ impl Watchers {
     }
 }
 
-fn bar(want: &Want) -> ProgressBar {
+fn bar(name: &str, size_bytes: u64) -> ProgressBar {
     let template = "{prefix:.bold} {bar:24.green/dim} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}";
-    let bar = ProgressBar::new(want.size_bytes).with_prefix(want.name.clone());
+    let bar = ProgressBar::new(size_bytes).with_prefix(name.to_owned());
     // The template is a constant; should indicatif ever refuse it, its own style serves.
     bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
@@ -151,6 +151,58 @@ impl Progress for Watcher {
                 "event": "progress", "file": self.name, "bytes": bytes, "size_bytes": self.size_bytes
             })),
         }
+    }
+}
+
+/// Watches one model that a daemon fetches.
+pub(super) struct ModelWatcher {
+    style: Style,
+    id: String,
+    bar: ProgressBar,
+    said: String,
+    said_bytes: u64,
+}
+
+impl ModelWatcher {
+    pub(super) fn new(style: Style, bars: &MultiProgress, id: String) -> Self {
+        let bar = match style {
+            Style::Bars => bars.add(bar(&id, 0)),
+            Style::Lines | Style::Json => ProgressBar::hidden(),
+        };
+        Self { style, id, bar, said: String::new(), said_bytes: 0 }
+    }
+
+    /// Takes note of how far it is.
+    pub(super) fn reached(&mut self, bytes: u64, size_bytes: u64, phase: Option<&str>) {
+        self.bar.set_length(size_bytes);
+        self.bar.set_position(bytes);
+        if let Some(phase) = phase.filter(|it| *it != self.said) {
+            phase.clone_into(&mut self.said);
+            match self.style {
+                Style::Bars => self.bar.set_message(phase.to_owned()),
+                Style::Lines => say(&format!("{}: {phase}", self.id)),
+                Style::Json => tell(&json!({ "event": "phase", "model": self.id, "text": phase })),
+            }
+        }
+        let step = (size_bytes / LINE_SHARE).max(64 << 20);
+        if bytes < self.said_bytes.saturating_add(step) {
+            return;
+        }
+        self.said_bytes = bytes;
+        match self.style {
+            Style::Bars => {}
+            Style::Lines => {
+                say(&format!("{}: {} of {}", self.id, HumanBytes(bytes), HumanBytes(size_bytes)));
+            }
+            Style::Json => tell(&json!({
+                "event": "progress", "model": self.id, "bytes": bytes, "size_bytes": size_bytes
+            })),
+        }
+    }
+
+    /// Takes note of its end; the result says which.
+    pub(super) fn ended(&self) {
+        self.bar.finish_and_clear();
     }
 }
 

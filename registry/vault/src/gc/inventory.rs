@@ -7,7 +7,7 @@ use std::{
 };
 
 use base::{Sha256, UnixSeconds};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     DiskError, Quarantined, Shelf,
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One file on the shelf.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// Its digest; the one that was found where nobody proved it.
     pub digest: Sha256,
@@ -30,7 +30,7 @@ pub struct Standing {
 }
 
 /// A partial download, refused bytes that nobody put in quarantine, or a temporary file that a dead process left.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Leftover {
     /// Which file or folder.
     pub path: PathBuf,
@@ -41,7 +41,7 @@ pub struct Leftover {
 }
 
 /// All that gc may decide about, as it stood at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inventory {
     /// What stands on the shelf, objects and unverified files, in the order of their digests.
     pub standing: Vec<Standing>,

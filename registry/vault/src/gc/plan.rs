@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use base::{Sha256, UnixSeconds};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Inventory, Leftover, Standing};
 use crate::Quarantined;
@@ -34,7 +34,7 @@ pub struct Limits {
 }
 
 /// What to delete, and what that amounts to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// What leaves the shelf, the longest unused first.
     pub drops: Vec<Drop>,
@@ -51,7 +51,7 @@ pub struct Plan {
 }
 
 /// One file that leaves the shelf.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Drop {
     /// Which one, as it stood.
     #[serde(flatten)]
@@ -61,7 +61,7 @@ pub struct Drop {
 }
 
 /// Why a file leaves the shelf.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Nobody used it for long enough.

@@ -59,7 +59,9 @@ pub(crate) struct ProgressView {
     pub(crate) bytes: u64,
     /// How many there will be.
     pub(crate) size_bytes: u64,
-    /// What is done now, in words.
+    /// Which of them moves now, as `<id>/<path>`.
+    pub(crate) file: Option<String>,
+    /// What is done with it, in words.
     pub(crate) phase: Option<String>,
 }
 
@@ -94,8 +96,9 @@ impl ModelView {
             is_in_force.then(|| RawValue::from_string(index.source(&model.id)?.to_owned()).ok()).flatten()
         });
         let served = model.served();
-        let phases = model.transfers.iter().filter(|it| it.bytes() < it.size_bytes).map(|it| it.phase());
-        let phase = phases.into_iter().find(|it| !it.is_empty());
+        let mut moving = model.transfers.iter().filter(|it| it.bytes() < it.size_bytes);
+        let moving = moving.find_map(|it| Some((it.name.clone(), it.phase())).filter(|it| !it.1.is_empty()));
+        let (file, phase) = moving.unzip();
         let mut why = model.why.clone();
         why.extend(world.missing.get(model.id.as_str()).cloned());
         Self {
@@ -109,7 +112,12 @@ impl ModelView {
             wanted: model.wanted,
             verified: model.verified(),
             size_bytes: model.size_bytes(),
-            progress: model.progress().map(|(bytes, size_bytes)| ProgressView { bytes, size_bytes, phase }),
+            progress: model.progress().map(|(bytes, size_bytes)| ProgressView {
+                bytes,
+                size_bytes,
+                file,
+                phase,
+            }),
             files: files(model),
             entry,
         }
