@@ -17,11 +17,12 @@ mod spaces;
 use axum::{
     Extension,
     http::{HeaderMap, StatusCode},
+    routing::get,
 };
 use ledger::{Kind, Stored, kinds::warnings};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -30,9 +31,15 @@ use super::{
 };
 use crate::ledger::Ledger;
 
+#[derive(OpenApi)]
+#[openapi(paths(log::tile))]
+struct Documented;
+
 /// Returns the ledger's pages with their descriptions.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    // A path of several parts is one parameter in the document, which has no word for the rest of a path.
+    OpenApiRouter::with_openapi(Documented::openapi())
+        .route("/tile/{*path}", get(log::tile))
         .routes(routes!(events::list, publish::publish))
         .routes(routes!(events::show))
         .routes(routes!(events::prove))
@@ -49,7 +56,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(log::show))
         .routes(routes!(log::consistency))
         .routes(routes!(log::checkpoint))
-        .routes(routes!(log::tile))
 }
 
 /// The answer of a host that keeps no log.

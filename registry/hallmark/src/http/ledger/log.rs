@@ -125,7 +125,7 @@ pub(super) async fn checkpoint(State(app): State<App>) -> Result<Response, Probl
 
 /// A tile of the log's tree (C2SP tlog-tiles).
 #[utoipa::path(
-    get, path = "/tile/{*path}", tag = "ledger",
+    get, path = "/tile/{path}", tag = "ledger",
     params(("path" = String, Path, description = "`<level>/<number>`, or `entries/<number>`, perhaps with `.p/<width>`")),
     responses(
         (status = 200, description = "the tile's bytes", body = Vec<u8>, content_type = "application/octet-stream"),
