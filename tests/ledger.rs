@@ -27,7 +27,7 @@ use crate::support::{
 const LENGTH: usize = 20_000;
 
 /// A host that wants a good model, one that is tampered with on its way, and one that its policy holds.
-async fn three_fates(hub: &FixtureHub) -> Host {
+fn three_fates(hub: &FixtureHub) -> Host {
     let ids = ["ajna-good-v1", "ajna-held-v1", "ajna-tampered-v1"];
     let mut entries = Vec::new();
     for (id, seed) in ids.iter().zip(1..) {
@@ -81,7 +81,7 @@ fn fed(words: &[&str], input: &str) -> Said {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_became_of_each_model_is_a_graph_of_signed_events() {
     let hub = FixtureHub::start().await;
-    let mut host = three_fates(&hub).await;
+    let mut host = three_fates(&hub);
     let daemon = Daemon::start(&host);
     let log = daemon.json("/v1/log").await;
     let mut events = Vec::new();
@@ -137,7 +137,7 @@ async fn what_became_of_each_model_is_a_graph_of_signed_events() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_signs_nothing_again() {
     let hub = FixtureHub::start().await;
-    let mut host = three_fates(&hub).await;
+    let mut host = three_fates(&hub);
     let daemon = Daemon::start(&host);
     for (id, result) in
         [("ajna-good-v1", "deployed"), ("ajna-held-v1", "held"), ("ajna-tampered-v1", "mismatch")]

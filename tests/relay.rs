@@ -84,125 +84,44 @@ fn post(number: u8, content: &str) -> Signed {
     key(number).sign(draft(30300, &tags, content), Scheme::Sdk)
 }
 
-/// The seven steps of the specification's application flow, with its own tags, each signed in one of the ways.
+/// The tags that every operation has, then its own: `name=value` with `;` between.
+fn operation(kind: u16, op: &str, sid: &str, own: &str) -> Value {
+    let action = if kind == 30301 { "action=2" } else { "action=3" };
+    let mut tags = vec![
+        json!(["auth", action, format!("key={kind}"), "exp=500000"]),
+        json!(["d", "subspace_op"]),
+        json!(["op", op]),
+        json!(["sid", sid]),
+    ];
+    tags.extend(own.split(';').map(|it| json!(it.splitn(2, '=').collect::<Vec<_>>())));
+    json!(tags)
+}
+
+/// The seven steps of the specification's application flow, with its own tags.
 fn flow() -> Vec<(u16, Value, String)> {
-    let op = |kind: u16, op: &str, sid: &str, more: Value| {
-        let auth = if kind == 30301 { "action=2" } else { "action=3" };
-        let mut tags = vec![
-            json!(["auth", auth, format!("key={kind}"), "exp=500000"]),
-            json!(["d", "subspace_op"]),
-            json!(["op", op]),
-            json!(["sid", sid]),
-        ];
-        tags.extend(more.as_array().unwrap().clone());
-        json!(tags)
-    };
     let dataset = r#"{"dataset": [{"messages": [{"role": "user", "content": "How?"}]}], "generate": {"topic": ["AI"], "num_samples": 3}}"#;
     let talk = r#"{"messages": [{"role": "user", "content": "How can I improve my sales pitch?"}], "context": {"previous_interactions": []}}"#;
-    vec![
-        (
-            30101,
-            op(
-                30101,
-                "project",
-                "0xMG",
-                json!([
-                    ["project_id", "proj_001"],
-                    ["name", "Sales Assistant Model"],
-                    ["members", "0xAlice,0xBob"],
-                    ["status", "active"]
-                ]),
-            ),
-            String::new(),
-        ),
-        (
-            30405,
-            op(
-                30405,
-                "dataset",
-                "0xMG",
-                json!([
-                    ["project_id", "proj_001"],
-                    ["task_id", "task_001"],
-                    ["category", "Sales"],
-                    ["format", "jsonl"],
-                    ["contributors", "first,second"]
-                ]),
-            ),
-            dataset.to_owned(),
-        ),
-        (
-            30409,
-            op(
-                30409,
-                "finetune",
-                "0xFT",
-                json!([
-                    ["project_id", "proj_001"],
-                    ["task_id", "task_001"],
-                    ["dataset_id", "d"],
-                    ["provider_id", "p"]
-                ]),
-            ),
-            r#"{"name":"Fine-tuning Experiment 1"}"#.to_owned(),
-        ),
-        (
-            30411,
-            op(
-                30411,
-                "session",
-                "0xMG",
-                json!([
-                    ["session_id", "session_001"],
-                    ["action", "create"],
-                    ["user_id", "u"],
-                    ["start_time", "1"]
-                ]),
-            ),
-            String::new(),
-        ),
-        (
-            30410,
-            op(
-                30410,
-                "conversation",
-                "0xMG",
-                json!([
-                    ["session_id", "session_001"],
-                    ["user_id", "u"],
-                    ["model_id", "m"],
-                    ["timestamp", "2"],
-                    ["interaction_hash", Sha256::of(talk.as_bytes()).to_string()]
-                ]),
-            ),
-            talk.to_owned(),
-        ),
-        (
-            30411,
-            op(
-                30411,
-                "session",
-                "0xMG",
-                json!([
-                    ["session_id", "session_001"],
-                    ["action", "close"],
-                    ["user_id", "u"],
-                    ["end_time", "3"]
-                ]),
-            ),
-            String::new(),
-        ),
-        (
-            30301,
-            op(
-                30301,
-                "propose",
-                "0xMG",
-                json!([["proposal_id", "model_upgrade_001"], ["rules", "min_votes>5,min_energy>1000"]]),
-            ),
-            "Proposal to upgrade the model".to_owned(),
-        ),
-    ]
+    let session = "session_id=session_001;user_id=u";
+    let hash = Sha256::of(talk.as_bytes());
+    let project = "project_id=proj_001;name=Sales Assistant Model;members=0xAlice,0xBob;status=active";
+    let data = "project_id=proj_001;task_id=task_001;category=Sales;format=jsonl;contributors=first,second";
+    let tuning = "project_id=proj_001;task_id=task_001;dataset_id=d;provider_id=p";
+    let proposal = "proposal_id=model_upgrade_001;rules=min_votes>5,min_energy>1000";
+    let create = format!("{session};action=create;start_time=1");
+    let talked = format!("{session};model_id=m;timestamp=2;interaction_hash={hash}");
+    let close = format!("{session};action=close;end_time=3");
+    let steps = [
+        (30101, "project", "0xMG", project, ""),
+        (30405, "dataset", "0xMG", data, dataset),
+        (30409, "finetune", "0xFT", tuning, r#"{"name":"Fine-tuning Experiment 1"}"#),
+        (30411, "session", "0xMG", &create, ""),
+        (30410, "conversation", "0xMG", &talked, talk),
+        (30411, "session", "0xMG", &close, ""),
+        (30301, "propose", "0xMG", proposal, "Proposal to upgrade the model"),
+    ];
+    steps
+        .map(|(kind, op, sid, own, content)| (kind, operation(kind, op, sid, own), content.to_owned()))
+        .into()
 }
 
 #[tokio::test(flavor = "multi_thread")]

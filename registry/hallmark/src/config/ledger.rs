@@ -15,6 +15,7 @@ const RELAYS_MAX: usize = 32;
 /// `[ledger]`: the log of signed events, who signs in it, and what it lets in.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the file")]
 pub(crate) struct LedgerConfig {
     /// Whether there is a log at all. Without one nothing is signed, and its pages answer 404.
     pub(crate) enabled: bool,

@@ -153,7 +153,8 @@ fn tell(arguments: &Arguments, checked: &[Checked]) -> anyhow::Result<()> {
     let wrong = checked.iter().filter(|it| !it.holds).count();
     let mut text = checked.iter().map(Checked::line).collect::<String>();
     if wrong > 0 && checked.len() > 1 {
-        text += &format!("{wrong} of {} do not hold\n", out::counted(checked.len() as u64, "event"));
+        let all = out::counted(checked.len() as u64, "event");
+        text.extend([wrong.to_string(), " of ".to_owned(), all, " do not hold\n".to_owned()]);
     }
     out::print(&text)
 }

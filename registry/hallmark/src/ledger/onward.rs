@@ -98,7 +98,7 @@ impl Onward {
         let now = SystemClock.now();
         let due = self.at_disk(move |outbox, relay| outbox.due(relay, now, BATCH)).await?;
         if due.is_empty() {
-            let status = self.at_disk(|outbox, relay| outbox.status(relay)).await?;
+            let status = self.at_disk(Outbox::status).await?;
             let until = status.next.map_or(LONG, |it| it.since(SystemClock.now()));
             return Ok(until.clamp(Duration::from_millis(100), LONG));
         }

@@ -84,7 +84,7 @@ impl Scribe {
         if !self.has_subspace {
             let (me, sid) = (self.ledger.address(), Ledger::own_space());
             let filter = Filter::default().author(me).kind(Kind::SUBSPACE).tag("sid", sid.as_str());
-            self.say(&self.occasion().subspace(), filter)?;
+            self.say(&occasion().subspace(), filter)?;
             self.has_subspace = true;
         }
         for (id, model) in &world.models {
@@ -102,10 +102,6 @@ impl Scribe {
         Ok(())
     }
 
-    fn occasion(&self) -> Occasion {
-        Occasion { sid: Ledger::own_space(), now: SystemClock.now() }
-    }
-
     fn write(&self, model: &Model) -> anyhow::Result<()> {
         if !model.wanted {
             let why = if model.listed.is_some() { "no longer asked for" } else { "no longer in the index" };
@@ -121,23 +117,23 @@ impl Scribe {
 
     /// Says where a model comes from and what it is. Returns the event that says what it is.
     fn origin(&self, entry: &Entry) -> anyhow::Result<EventId> {
-        let occasion = self.occasion();
+        let now = occasion();
         let of = |kind: Kind| Filter::default().author(self.ledger.address()).kind(kind);
         let id = entry.id.as_str();
         let mut parent = None;
-        if let Some(draft) = occasion.dataset(entry) {
+        if let Some(draft) = now.dataset(entry) {
             let name = draft.tags.first("dataset_id").unwrap_or_default().to_owned();
             let dataset = self.say(&draft, of(Kind::DATASET).tag("dataset_id", &name))?;
-            if let Some(draft) = occasion.finetune(entry, dataset) {
+            if let Some(draft) = now.finetune(entry, dataset) {
                 parent = Some(self.say(&draft, of(Kind::FINETUNE).tag("model_id", id))?);
             }
         }
-        self.say(&occasion.model(entry, parent), of(Kind::MODEL).tag("model_id", id))
+        self.say(&now.model(entry, parent), of(Kind::MODEL).tag("model_id", id))
     }
 
     /// Says what became of a model, unless that is what was said last.
     fn find(&self, id: &ModelId, finding: &Finding, parent: EventId) -> anyhow::Result<EventId> {
-        let draft = self.occasion().valid(id.as_str(), self.ledger.host(), finding, vec![parent]);
+        let draft = occasion().valid(id.as_str(), self.ledger.host(), finding, vec![parent]);
         if finding.result == ValidResult::Verified {
             // That bytes are what was promised stays true.
             return self.say(&draft, self.validations(id));
@@ -160,7 +156,7 @@ impl Scribe {
             digest: view.digest.filter(|_| view.valid_result.as_deref() != Some("mismatch")),
             cause: Some(why.to_owned()),
         };
-        let draft = self.occasion().valid(id.as_str(), self.ledger.host(), &finding, vec![last.event.id()]);
+        let draft = occasion().valid(id.as_str(), self.ledger.host(), &finding, vec![last.event.id()]);
         self.sign(draft).map(drop)
     }
 
@@ -207,6 +203,11 @@ impl Scribe {
             None => anyhow::bail!("the event log did not answer"),
         }
     }
+}
+
+/// Returns the daemon's own subspace and this moment.
+fn occasion() -> Occasion {
+    Occasion { sid: Ledger::own_space(), now: SystemClock.now() }
 }
 
 /// Says whether two events say the same about how a model stands. Where wrong bytes came from does not count: any

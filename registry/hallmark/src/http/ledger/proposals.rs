@@ -119,7 +119,7 @@ fn votes(
     let is_cut = found.len() as u64 > VOTES_MAX;
     found.truncate(usize::try_from(VOTES_MAX).unwrap_or(usize::MAX));
     found.sort_by_key(|it| it.at.seq);
-    let mut votes = Vec::new();
+    let mut ballots = Vec::new();
     for stored in found {
         let accepted = stored.event()?;
         let choice = match Vote::read(accepted.event.tags()).choice() {
@@ -127,16 +127,16 @@ fn votes(
             Choice::No => "no",
             Choice::Abstain => "abstain",
         };
-        let voter = accepted.event.author();
+        let author = accepted.event.author();
         let standing = ledger
             .members()
-            .read(|it, _| it.space(&sid).and_then(|space| space.people.get(&voter.address()).copied()));
+            .read(|it, _| it.space(&sid).and_then(|space| space.people.get(&author.address()).copied()));
         let is_member =
             standing.is_some_and(|it| it.rules == ledger::rules::Truth::True && it.since < stored.at.seq);
-        let voter = voter.to_string();
-        votes.push(Ballot { event: stored.id.to_string(), voter, choice, seq: stored.at.seq, is_member });
+        let voter = author.to_string();
+        ballots.push(Ballot { event: stored.id.to_string(), voter, choice, seq: stored.at.seq, is_member });
     }
-    Ok((votes, is_cut))
+    Ok((ballots, is_cut))
 }
 
 fn is_conflict(ledger: &Ledger, proposal: &Accepted, view: &Propose) -> Result<bool, StoreError> {

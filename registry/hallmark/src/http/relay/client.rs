@@ -42,7 +42,7 @@ enum End {
 
 /// What became of an event that a client sent.
 enum Checked {
-    Verified(EventId, Result<Signed, VerifyError>),
+    Verified(EventId, Box<Result<Signed, VerifyError>>),
     Settled(EventId, Result<Outcome, AppendError>),
 }
 
@@ -145,7 +145,7 @@ impl Client {
                     let verify = async move {
                         let id = claimed.id();
                         match ledger.verify(*claimed).await {
-                            Ok(verified) => Checked::Verified(id, verified),
+                            Ok(verified) => Checked::Verified(id, Box::new(verified)),
                             Err(error) => Checked::Settled(id, Err(error)),
                         }
                     };
@@ -168,12 +168,11 @@ impl Client {
     /// Takes an event whose signature was looked at.
     async fn checked(&mut self, checked: Checked) -> ControlFlow<End> {
         match checked {
-            Checked::Verified(_, Ok(event)) => {
-                let step = self.session.verified(event);
-                self.take(vec![step]).await
-            }
-            Checked::Verified(id, Err(error)) => {
-                let steps = self.session.rejected(id, &error, SystemClock.now());
+            Checked::Verified(id, verified) => {
+                let steps = match *verified {
+                    Ok(event) => vec![self.session.verified(event)],
+                    Err(error) => self.session.rejected(id, &error, SystemClock.now()),
+                };
                 self.take(steps).await
             }
             settled @ Checked::Settled(..) => self.settled(settled).await,
