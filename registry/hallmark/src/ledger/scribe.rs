@@ -131,17 +131,19 @@ impl Scribe {
         self.say(&now.model(entry, parent), of(Kind::MODEL).tag("model_id", id))
     }
 
-    /// Says what became of a model, unless that is what was said last.
+    /// Says what became of a model, unless that is what was said last. It rests on `parent`, and comes after what was
+    /// said before: a state that comes back within a second is a fact of its own.
     fn find(&self, id: &ModelId, finding: &Finding, parent: EventId) -> anyhow::Result<EventId> {
-        let draft = occasion().valid(id.as_str(), self.ledger.host(), finding, vec![parent]);
+        let draft = |parents| occasion().valid(id.as_str(), self.ledger.host(), finding, parents);
         if finding.result == ValidResult::Verified {
             // That bytes are what was promised stays true.
-            return self.say(&draft, self.validations(id));
+            return self.say(&draft(vec![parent]), self.validations(id));
         }
-        match self.last_state(id)? {
-            Some(last) if is_same_state(&last, &draft) => Ok(last.event.id()),
-            _ => self.sign(draft),
+        let last = self.last_state(id)?;
+        if let Some(last) = last.as_ref().filter(|it| is_same_state(it, finding, parent)) {
+            return Ok(last.event.id());
         }
+        self.sign(draft([parent].into_iter().chain(last.map(|it| it.event.id())).collect()))
     }
 
     /// Says that a model is no longer asked for, if the last that was said of it is something else.
@@ -210,17 +212,11 @@ fn occasion() -> Occasion {
     Occasion { sid: Ledger::own_space(), now: SystemClock.now() }
 }
 
-/// Says whether two events say the same about how a model stands. Where wrong bytes came from does not count: any
-/// mirror may have given the same ones.
-fn is_same_state(last: &Accepted, draft: &Draft) -> bool {
-    let without_cause = |it: &ledger::event::Tags| {
-        let kept = it.iter().filter(|tag| tag.name() != "cause").cloned();
-        kept.collect::<Vec<_>>()
-    };
-    let is_mismatch = draft.tags.first("valid_result") == Some(ValidResult::Mismatch.as_str());
-    if is_mismatch {
-        without_cause(last.event.tags()) == without_cause(&draft.tags)
-    } else {
-        last.event.tags() == &draft.tags
-    }
+/// Says whether an event says this about how a model stands, on the same grounds. Where wrong bytes came from does not
+/// count: any mirror may have given the same ones.
+fn is_same_state(last: &Accepted, finding: &Finding, parent: EventId) -> bool {
+    let said = Valid::read(last.event.tags());
+    let same_cause = finding.result == ValidResult::Mismatch || said.cause == finding.cause;
+    let same = said.result() == Some(finding.result) && said.digest == finding.digest && same_cause;
+    same && last.event.parents().contains(&parent)
 }

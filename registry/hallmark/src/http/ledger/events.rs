@@ -30,13 +30,13 @@ pub(super) struct Page {
     get, path = "/v1/events", tag = "ledger",
     params(
         ("kind" = Option<u16>, Query, description = "of this kind; several times for one of several"),
-        ("author" = Option<String>, Query, description = "by this address; several times for one of several"),
-        ("id" = Option<String>, Query, description = "with this id; several times for one of several"),
+        ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address; several times for one of several"),
+        ("id" = Option<String>, Query, pattern = "^[0-9a-f]{64}$", description = "with this id; several times for one of several"),
         ("sid" = Option<String>, Query, description = "in this subspace; `tag.<name>` asks likewise for any tag's first value"),
         ("since" = Option<u64>, Query, description = "signed not before this second"),
         ("until" = Option<u64>, Query, description = "signed not after this second"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
-        ("cursor" = Option<String>, Query, description = "the next page: what the one before gave as `next`"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,15}-[0-9a-f]{64}$", description = "the next page: what the one before gave as `next`"),
     ),
     responses(
         (status = 200, description = "a page of events", body = Page),

@@ -72,10 +72,10 @@ impl Said {
     get, path = "/v1/projects", tag = "ledger",
     params(
         ("sid" = Option<String>, Query, description = "in this subspace"),
-        ("author" = Option<String>, Query, description = "by this address"),
+        ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address"),
         ("project_id" = Option<String>, Query, description = "of this name"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
-        ("cursor" = Option<String>, Query, description = "the next page"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,15}-[0-9a-f]{64}$", description = "the next page"),
     ),
     responses(
         (status = 200, description = "a page", body = Page),
@@ -98,10 +98,10 @@ pub(super) async fn projects(
     get, path = "/v1/datasets", tag = "ledger",
     params(
         ("sid" = Option<String>, Query, description = "in this subspace"),
-        ("author" = Option<String>, Query, description = "by this address"),
+        ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address"),
         ("dataset_id" = Option<String>, Query, description = "of this name"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
-        ("cursor" = Option<String>, Query, description = "the next page"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,15}-[0-9a-f]{64}$", description = "the next page"),
     ),
     responses(
         (status = 200, description = "a page", body = Page),
@@ -134,10 +134,10 @@ pub(super) async fn datasets(
     get, path = "/v1/finetunes", tag = "ledger",
     params(
         ("sid" = Option<String>, Query, description = "in this subspace"),
-        ("author" = Option<String>, Query, description = "by this address"),
+        ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address"),
         ("dataset_id" = Option<String>, Query, description = "on this dataset"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
-        ("cursor" = Option<String>, Query, description = "the next page"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,15}-[0-9a-f]{64}$", description = "the next page"),
     ),
     responses(
         (status = 200, description = "a page", body = Page),

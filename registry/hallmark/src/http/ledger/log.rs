@@ -74,8 +74,8 @@ pub(super) async fn show(State(app): State<App>) -> Result<Json<About>, Problem>
     ),
     responses(
         (status = 200, description = "the proof", body = Consistency),
-        (status = 400, description = "no such pair of sizes", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "sizes that cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "the log never had these sizes, or this host keeps none", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn consistency(
@@ -84,11 +84,7 @@ pub(super) async fn consistency(
 ) -> Result<Json<Consistency>, Problem> {
     let ledger = app.ledger()?;
     let wrong = || {
-        let (size, _) = ledger.log().head();
-        Problem::bad_request(
-            "this is no pair of sizes that the log has had",
-            format!("ask with old=<1 to size> and perhaps size=<up to {size}>"),
-        )
+        Problem::bad_request("the sizes cannot be read", "ask with old=<number> and perhaps size=<number>")
     };
     let (mut old, mut size) = (None, ledger.log().head().0);
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
@@ -101,7 +97,12 @@ pub(super) async fn consistency(
     }
     let old = old.ok_or_else(wrong)?;
     let proof = ledger.read(move |ledger| ledger.log().consistency(old, size)).await;
-    let proof = proof.map_err(|error| Problem::internal(&error))?.ok_or_else(wrong)?;
+    let proof = proof.map_err(|error| Problem::internal(&error))?.ok_or_else(|| {
+        let (have, _) = ledger.log().head();
+        Problem::new(StatusCode::NOT_FOUND, "no-such-size", "No such sizes")
+            .detail(format!("the log never had {old} events and then {size}"))
+            .remedy(format!("ask with 1 <= old <= size <= {have}"))
+    })?;
     Ok(Json(Consistency { old, size, proof: proof.iter().map(ToString::to_string).collect() }))
 }
 

@@ -72,7 +72,6 @@ struct Edge {
     params(("id" = String, Path, description = "the model's id")),
     responses(
         (status = 200, description = "the graph", body = Graph),
-        (status = 400, description = "not an id", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "no such model, or no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -83,13 +82,12 @@ pub(super) async fn show(
     Named(id): Named,
 ) -> Result<Json<Graph>, Problem> {
     let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
-    let model = ModelId::parse(&id).map_err(|error| {
-        Problem::bad_request(format!("{id} is no model's id: {error}"), "look at /v1/models for the ids")
-    })?;
-    let graph = ledger.read(move |ledger| graph(ledger, sight, &id)).await;
+    let name = id.clone();
+    let graph = ledger.read(move |ledger| graph(ledger, sight, &name)).await;
     let graph = graph.map_err(|error| Problem::internal(&error))?;
-    if graph.nodes.is_empty() && !app.world().models.contains_key(&model) {
-        return Err(Problem::no_such_model(format!("neither the index nor the log knows {model}")));
+    let is_known = ModelId::parse(&id).is_ok_and(|id| app.world().models.contains_key(&id));
+    if graph.nodes.is_empty() && !is_known {
+        return Err(Problem::no_such_model(format!("neither the index nor the log knows {id}")));
     }
     Ok(Json(graph))
 }

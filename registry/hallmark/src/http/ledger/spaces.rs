@@ -120,9 +120,9 @@ pub(super) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> R
 
 /// A subspace: its clock, who made it, who is in it.
 #[utoipa::path(
-    get, path = "/v1/subspaces/{sid}", tag = "ledger",
+    get, path = "/v1/subspaces/{id}", tag = "ledger",
     params(
-        ("sid" = String, Path, description = "`0x` and 64 hex digits, or a symbol"),
+        ("id" = String, Path, description = "the sid: `0x` and 64 hex digits, or a symbol", min_length = 1, max_length = 128),
         ("at" = Option<u64>, Query, description = "as it was when the log had so many events"),
     ),
     responses(
@@ -144,7 +144,7 @@ pub(super) async fn show(
     if at.is_some_and(|it| size.saturating_sub(it) > PAST_MAX) {
         return Err(Problem::bad_request(
             format!("that is more than {PAST_MAX} events back"),
-            "the leaves of /v1/subspaces/{sid}/chain have the clock at every event",
+            "the leaves of its /chain have the clock at every event",
         ));
     }
     let read = move |ledger: &Ledger| {
@@ -157,9 +157,9 @@ pub(super) async fn show(
 
 /// The chain of a subspace, from its newest event back to the one that made it.
 #[utoipa::path(
-    get, path = "/v1/subspaces/{sid}/chain", tag = "ledger",
+    get, path = "/v1/subspaces/{id}/chain", tag = "ledger",
     params(
-        ("sid" = String, Path, description = "`0x` and 64 hex digits, or a symbol"),
+        ("id" = String, Path, description = "the sid: `0x` and 64 hex digits, or a symbol", min_length = 1, max_length = 128),
         ("at" = Option<u64>, Query, description = "from this place in the log back; what the page before gave as `next`"),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
     ),
