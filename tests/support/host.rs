@@ -27,6 +27,7 @@ pub(crate) struct Host {
     pub(crate) vault: Vec<String>,
     pub(crate) deploy: Vec<String>,
     pub(crate) policy: Vec<String>,
+    pub(crate) ledger: Vec<String>,
     pub(crate) http: Vec<String>,
 }
 
@@ -118,8 +119,8 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let hub = vec![format!("endpoint = \"{endpoint}\"")];
         let vault = vec!["keep_free_bytes = 0".to_owned(), "tries_max = 3".to_owned()];
-        let (deploy, policy, http) = (Vec::new(), Vec::new(), Vec::new());
-        Self { folder, hub, vault, deploy, policy, http }
+        let (deploy, policy, ledger, http) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { folder, hub, vault, deploy, policy, ledger, http }
     }
 
     /// Writes the index.
@@ -198,6 +199,7 @@ impl Host {
             + &section("vault", &self.vault)
             + &section("deploy", &self.deploy)
             + &section("policy", &self.policy)
+            + &section("ledger", &self.ledger)
             + &section("http", &self.http);
         self.write("hallmark.toml", config.as_bytes());
         let place = ["--config", "hallmark.toml", "--state", "state"];

@@ -1,6 +1,8 @@
-//! Lower-case hex of fixed length, shared by every type that is written so.
+//! Lower-case hex of fixed length, shared by every type that is written so. One value has one text.
 
 use std::fmt;
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Why a text is not the hex that a type is written in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +25,8 @@ pub enum HexError {
     },
 }
 
-pub(crate) fn decode<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
+/// Reads exactly `N` bytes from lower-case hex.
+pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     let bytes = text.as_bytes();
     if bytes.len() != 2 * N {
         return Err(HexError::Length { expected: 2 * N, found: text.chars().count() });
@@ -54,6 +57,12 @@ fn digit(character: u8) -> Option<u8> {
     }
 }
 
+/// Returns the lower-case hex of some bytes.
+pub fn text(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|it| [DIGITS[usize::from(it >> 4)], DIGITS[usize::from(it & 15)]]);
+    digits.map(char::from).collect()
+}
+
 pub(crate) fn encode(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(out, "{byte:02x}"))
+    out.write_str(&text(bytes))
 }

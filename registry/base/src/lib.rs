@@ -4,6 +4,7 @@
 //! `Display` gives back what its `parse` takes.
 
 pub mod digest;
+pub mod hex;
 pub mod key;
 pub mod name;
 pub mod path;
@@ -14,5 +15,3 @@ pub use key::{Address, PublicKey};
 pub use name::{CommitId, ModelId};
 pub use path::{EntryPath, PathError};
 pub use time::{Clock, SystemClock, UnixSeconds};
-
-mod hex;

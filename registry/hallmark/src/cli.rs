@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{Outcome, config::Config, demo, gc, http, out, scrub, serve, status, sync, validate};
+use crate::{Outcome, config::Config, demo, event, gc, http, key, out, scrub, serve, status, sync, validate};
 
 /// The model registry that a NixOS fleet can trust.
 ///
@@ -39,6 +39,12 @@ enum Command {
     Verify(scrub::Arguments),
     /// Removes what nothing wants any more.
     Gc(gc::Arguments),
+    /// Identities: makes a key, shows whose it is.
+    #[command(subcommand)]
+    Key(key::Command),
+    /// Signed events: made, sent, found, checked and proved.
+    #[command(subcommand)]
+    Event(event::Command),
     /// Checks a config file, as a system's build does.
     CheckConfig {
         /// The file
@@ -73,6 +79,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Status(arguments) => status::run(&arguments),
         Command::Verify(arguments) => scrub::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
+        Command::Key(command) => key::run(&command),
+        Command::Event(command) => event::run(&command),
         Command::CheckConfig { file } => Config::read(&file).map(|_| Outcome::Holds).map_err(Into::into),
         Command::Openapi => out::print(&http::contract()?).map(|()| Outcome::Holds),
         Command::Schema => out::print(catalog::SCHEMA).map(|()| Outcome::Holds),

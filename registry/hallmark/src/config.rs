@@ -2,6 +2,7 @@
 
 mod error;
 mod http;
+mod ledger;
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
@@ -13,6 +14,7 @@ use base::ModelId;
 use catalog::location::Location;
 use serde::Deserialize;
 
+pub(crate) use self::ledger::{LedgerConfig, RulesMode};
 pub(crate) use error::ConfigError;
 pub(crate) use http::HttpConfig;
 
@@ -27,6 +29,7 @@ pub(crate) struct Config {
     pub(crate) vault: VaultConfig,
     pub(crate) deploy: DeployConfig,
     pub(crate) policy: PolicyConfig,
+    pub(crate) ledger: LedgerConfig,
     pub(crate) http: HttpConfig,
 }
 
@@ -204,6 +207,7 @@ impl Config {
         let config: Self = toml::from_str(&text).map_err(|error| ConfigError::toml(path, &text, &error))?;
         config.settings().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         config.mirrors().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
+        config.ledger.check().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         Ok(config)
     }
 
@@ -267,6 +271,11 @@ mod tests {
         assert!(wrong("[vault]\nmirrors = [\"nowhere\"]\n").contains("[vault] mirrors"));
         assert!(wrong("[catalog]\nindex = \"git+https://me:secret@h/r\"\n").contains("hallmark.toml:2:"));
         assert!(!wrong("[catalog]\nindex = \"git+https://me:secret@h/r\"\n").contains("secret"));
+        assert!(wrong("[ledger]\nrelays = [\"https://h\"]\n").contains("a ws:// or wss:// address"));
+        assert!(!wrong("[ledger]\nrelays = [\"wss://me:secret@h\"]\n").contains("secret"));
+        assert!(wrong("[ledger]\norigin = \"my log\"\n").contains("[ledger] origin"));
+        assert!(wrong("[ledger]\nrules_mode = \"obey\"\n").contains("hallmark.toml:2:14"));
+        assert!(wrong("[ledger]\nrelay = []\n").contains("did you mean `relays`?"));
     }
 
     #[test]

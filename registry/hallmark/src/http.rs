@@ -16,9 +16,11 @@ mod health;
 mod hub;
 mod index;
 mod input;
+mod ledger;
 mod metrics;
 mod models;
 mod problem;
+mod relay;
 mod uses;
 mod watch;
 
@@ -38,7 +40,9 @@ use vault::Shelf;
 
 use self::{api::Document, guard::Guard, uses::Uses};
 pub(crate) use self::{api::text as contract, bytes::Face, problem::Problem};
-use crate::{config::HttpConfig, engine::EngineHandle, metrics::Metrics, serve::Doors, world::World};
+use crate::{
+    config::HttpConfig, engine::EngineHandle, ledger::Ledger, metrics::Metrics, serve::Doors, world::World,
+};
 
 /// What every handler has at hand.
 #[derive(Clone)]
@@ -47,6 +51,7 @@ pub(crate) struct App(Arc<Inner>);
 struct Inner {
     engine: EngineHandle,
     shelf: Shelf,
+    ledger: Option<Ledger>,
     settings: HttpConfig,
     guard: Guard,
     uses: Uses,
@@ -61,6 +66,7 @@ impl App {
     pub(crate) fn new(
         engine: EngineHandle,
         shelf: Shelf,
+        ledger: Option<Ledger>,
         settings: HttpConfig,
         metrics: Arc<Metrics>,
         stop: CancellationToken,
@@ -71,6 +77,7 @@ impl App {
         let inner = Inner {
             engine,
             shelf,
+            ledger,
             settings,
             guard,
             metrics,
@@ -94,6 +101,11 @@ impl App {
 
     pub(crate) fn shelf(&self) -> &Shelf {
         &self.0.shelf
+    }
+
+    /// Returns the log of signed events, if this host keeps one.
+    fn ledger(&self) -> Result<&Ledger, Problem> {
+        self.0.ledger.as_ref().ok_or_else(ledger::switched_off)
     }
 
     pub(crate) fn settings(&self) -> &HttpConfig {
@@ -139,6 +151,7 @@ fn router(app: &App) -> Router {
     let (documented, _) = api::routes().split_for_parts();
     let router = documented
         .merge(hub::routes())
+        .merge(relay::routes())
         .fallback(problem::no_such_route)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(DefaultBodyLimit::max(app.settings().body_bytes_max))

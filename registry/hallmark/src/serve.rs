@@ -36,6 +36,7 @@ use crate::{
     engine::{Ask, Engine, EngineHandle},
     host::{Host, Place},
     http::{self, App},
+    ledger::{self, Ledger},
     metrics::Metrics,
     news::News,
     out,
@@ -84,6 +85,9 @@ impl Daemon {
         door::widen();
         let host = Host::open(&arguments.place)?;
         let lock = StateLock::take(&host.state)?;
+        // Before anything else that is alive: a log that is damaged ends the start, with nothing begun.
+        let stop = CancellationToken::new();
+        let ledger = Ledger::open(&host, stop.clone())?;
         let mut settings: HttpConfig = host.config.http.clone();
         settings.listen = arguments.listen.unwrap_or(settings.listen);
         let grace = Duration::from_secs(settings.stop_seconds_max);
@@ -92,14 +96,20 @@ impl Daemon {
         let _inside = runtime.enter();
         let doors = door::open(settings.listen, &socket_path(&host.state))?;
         let address = doors.address;
-        let stop = CancellationToken::new();
         let news = Arc::new(News::new(SystemClock.now().0, settings.events_kept));
         let metrics = Arc::new(Metrics::new());
         let told = (news, Arc::clone(&metrics));
         let shelf = host.shelf.clone();
         let (engine, engine_thread) =
             start_engine(arguments.place.clone(), host, told, runtime.handle().clone(), stop.clone())?;
-        let app = App::new(engine.clone(), shelf, settings, metrics, stop.clone())?;
+        if let Some(ledger) = &ledger {
+            for relay in &ledger.config().relays {
+                runtime.spawn(ledger::publish_onward(ledger.clone(), relay.0.clone()));
+            }
+            let (ledger, worlds) = (ledger.clone(), engine.worlds());
+            runtime.spawn(ledger::scribe(ledger, shelf.clone(), worlds, stop.clone()));
+        }
+        let app = App::new(engine.clone(), shelf, ledger, settings, metrics, stop.clone())?;
         let serving = runtime.spawn(http::serve(doors, app, stop.clone()));
         runtime.spawn(service::tell(engine.clone(), stop.clone()));
         Ok(Self { engine_thread, runtime, engine, serving, address, grace, stop, _lock: lock })

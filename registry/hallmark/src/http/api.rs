@@ -18,7 +18,9 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, Problem, acts, artifact, fresh, health, index, input::Held, metrics, models, watch};
+use super::{
+    App, Problem, acts, artifact, fresh, health, index, input::Held, ledger, metrics, models, watch,
+};
 
 /// What any request can be answered with, whatever it asks for.
 const ALWAYS: [(StatusCode, &str); 7] = [
@@ -50,6 +52,7 @@ const WITH_BODY: [(StatusCode, &str); 4] = [
         (name = "index", description = "The document that lists the models"),
         (name = "bytes", description = "The proven bytes, by model or by digest"),
         (name = "operator", description = "Acting on the host: over the Unix socket in the state folder, or with the operator's token"),
+        (name = "ledger", description = "Signed events: where models come from, what became of them, and proofs of it"),
         (name = "health", description = "Whether the daemon is well"),
     ),
     components(schemas(Problem)),
@@ -80,6 +83,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         acts::routes(),
         health::routes(),
         metrics::routes(),
+        ledger::routes(),
     ];
     let whole = OpenApiRouter::with_openapi(Frame::openapi()).routes(routes!(document));
     parts.into_iter().fold(whole, OpenApiRouter::merge)

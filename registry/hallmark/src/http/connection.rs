@@ -175,7 +175,8 @@ impl Host {
             request.extensions_mut().insert(channel);
             router.clone().oneshot(request.map(Body::new))
         });
-        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection =
+            self.builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
             tokio::select! {

@@ -95,33 +95,11 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for Given<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let kind = request.headers().get(header::CONTENT_TYPE).cloned();
-        let limit = app.settings().body_bytes_max;
-        let bytes = tokio::time::timeout(app.settings().answer_limit(), Bytes::from_request(request, app));
-        let bytes = bytes.await.map_err(|_| {
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly")
-                .detail("the whole body was not there in time")
-                .remedy("send it in one go, or raise [http] answer_seconds_max")
-        })?;
-        let bytes = bytes.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
-                    .detail(format!("a body may have {limit} bytes"))
-                    .remedy("send less at once, or raise [http] body_bytes_max")
-            }
-            _ => Problem::bad_request("the body could not be read to its end", "send the whole body"),
-        })?;
+        let bytes = whole_body(request, app).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        if !kind.is_some_and(|it| is_json(&it)) {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "not-json",
-                "The body has to be JSON",
-            )
-            .detail("the body is not said to be JSON")
-            .remedy("send the header `Content-Type: application/json`"));
-        }
+        check_json(kind.as_ref())?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             Problem::bad_request(
                 format!("the body cannot be used: {error}"),
@@ -129,6 +107,48 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for Given<T> {
             )
         })
     }
+}
+
+/// The body of a request: JSON that is to be read as it was written.
+pub(super) struct Written(pub(super) String);
+
+impl FromRequest<App> for Written {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let kind = request.headers().get(header::CONTENT_TYPE).cloned();
+        let bytes = whole_body(request, app).await?;
+        check_json(kind.as_ref())?;
+        let text = String::from_utf8(bytes.into());
+        text.map(Self).map_err(|_| Problem::bad_request("the body is not UTF-8", "JSON is written in UTF-8"))
+    }
+}
+
+async fn whole_body(request: Request, app: &App) -> Result<Bytes, Problem> {
+    let limit = app.settings().body_bytes_max;
+    let bytes = tokio::time::timeout(app.settings().answer_limit(), Bytes::from_request(request, app));
+    let bytes = bytes.await.map_err(|_| {
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "The body came too slowly")
+            .detail("the whole body was not there in time")
+            .remedy("send it in one go, or raise [http] answer_seconds_max")
+    })?;
+    bytes.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
+                .detail(format!("a body may have {limit} bytes"))
+                .remedy("send less at once, or raise [http] body_bytes_max")
+        }
+        _ => Problem::bad_request("the body could not be read to its end", "send the whole body"),
+    })
+}
+
+fn check_json(kind: Option<&HeaderValue>) -> Result<(), Problem> {
+    if kind.is_some_and(is_json) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "The body has to be JSON")
+        .detail("the body is not said to be JSON")
+        .remedy("send the header `Content-Type: application/json`"))
 }
 
 fn is_json(kind: &HeaderValue) -> bool {

@@ -1,0 +1,135 @@
+//! What a query string asks of the log: conditions, and which page.
+
+use std::ops::ControlFlow;
+
+use base::UnixSeconds;
+use ledger::{EventId, Filter, Kind, PageMark, Query, StoreError, Stored};
+use serde::Deserialize as _;
+use url::form_urlencoded;
+
+use super::{Problem, Sight};
+use crate::ledger::Ledger;
+
+/// How many events a page has unless it is asked for another number.
+const LIMIT: u64 = 100;
+/// How many events a page may have.
+const LIMIT_MAX: u64 = 500;
+/// How many events that are not to be seen are passed over for one page.
+const HIDDEN_MAX: u64 = 10_000;
+/// How many conditions a query string may have.
+const CONDITIONS_MAX: usize = 200;
+
+/// A page of the log that somebody asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) filter: Filter,
+    pub(super) limit: u64,
+    pub(super) after: Option<PageMark>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) events: Vec<Stored>,
+    /// Where to go on, if there may be more.
+    pub(super) next: Option<String>,
+}
+
+impl Asked {
+    /// Reads a query string. `names` are the conditions that this page knows besides `limit` and `cursor`.
+    pub(super) fn parse(query: Option<&str>, names: &[&str]) -> Result<Self, Problem> {
+        let mut asked = Self { filter: Filter::default(), limit: LIMIT, after: None };
+        for (count, (name, value)) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()).enumerate()
+        {
+            let tag = name.strip_prefix("tag.").filter(|it| !it.is_empty());
+            let is_known = matches!(&*name, "limit" | "cursor")
+                || names.contains(&&*name)
+                || (tag.is_some() && names.contains(&"tag.*"));
+            if !is_known || count >= CONDITIONS_MAX {
+                return Err(unknown(&name, names));
+            }
+            let wrong = |what: &str| {
+                let value: String = value.chars().take(80).collect();
+                Problem::bad_request(format!("{name}={value} cannot be read"), format!("{name} is {what}"))
+            };
+            let number = || value.parse::<u64>().ok();
+            asked.filter = match (&*name, tag) {
+                ("limit", _) => {
+                    let limit = number().filter(|it| (1..=LIMIT_MAX).contains(it));
+                    asked.limit = limit.ok_or_else(|| wrong(&format!("a number from 1 to {LIMIT_MAX}")))?;
+                    asked.filter
+                }
+                ("cursor", _) => {
+                    let mark = mark(&value).ok_or_else(|| wrong("what the page before gave as `next`"))?;
+                    asked.after = Some(mark);
+                    asked.filter
+                }
+                ("kind", _) => {
+                    let kind = value.parse().ok().map(Kind);
+                    asked.filter.kind(kind.ok_or_else(|| wrong("a number up to 65535"))?)
+                }
+                ("id", _) => asked.filter.id(super::event_id(&value)?),
+                ("author", _) => {
+                    let author = address(&value).ok_or_else(|| wrong("the 40 hex digits of an address"))?;
+                    asked.filter.author(author)
+                }
+                ("since", _) => {
+                    let since = number().ok_or_else(|| wrong("a time in seconds"))?;
+                    Filter { since: Some(UnixSeconds(since)), ..asked.filter }
+                }
+                ("until", _) => {
+                    let until = number().ok_or_else(|| wrong("a time in seconds"))?;
+                    Filter { until: Some(UnixSeconds(until)), ..asked.filter }
+                }
+                (_, Some(tag)) => asked.filter.tag(tag, &value),
+                (name, None) => asked.filter.tag(name, &value),
+            };
+        }
+        Ok(asked)
+    }
+
+    /// Adds a kind.
+    pub(super) fn kind(self, kind: Kind) -> Self {
+        Self { filter: self.filter.kind(kind), ..self }
+    }
+
+    /// Returns the events of the page that may be seen.
+    pub(super) fn find(&self, ledger: &Ledger, sight: Sight) -> Result<Found, StoreError> {
+        let (mut events, mut next, mut hidden, mut last) = (Vec::new(), None, 0, None);
+        let query = Query { filter: self.filter.clone(), size: None, after: self.after };
+        ledger.log().each(&query, |stored| {
+            if events.len() as u64 == self.limit || hidden == HIDDEN_MAX {
+                next = last;
+                return ControlFlow::Break(());
+            }
+            last = Some(PageMark { created_at: stored.created_at.0, id: stored.id });
+            if sight.sees(ledger, stored.kind) {
+                events.push(stored);
+            } else {
+                hidden += 1;
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(Found { events, next: next.map(|it| format!("{}-{}", it.created_at, it.id)) })
+    }
+}
+
+fn unknown(name: &str, names: &[&str]) -> Problem {
+    let name: String = name.chars().take(80).collect();
+    Problem::bad_request(
+        format!("this page cannot be asked for `{name}`, or for so much at once"),
+        format!("it knows limit, cursor, {}", names.join(", ")),
+    )
+}
+
+fn mark(text: &str) -> Option<PageMark> {
+    let (created_at, id) = text.split_once('-')?;
+    Some(PageMark { created_at: created_at.parse().ok()?, id: EventId::parse(id).ok()? })
+}
+
+/// Reads an address as a filter does.
+fn address(text: &str) -> Option<base::Address> {
+    let list = serde_json::json!({ "authors": [text] });
+    let filter = Filter::deserialize(list).ok()?;
+    filter.authors?.into_iter().next()
+}

@@ -1,0 +1,172 @@
+//! What is signed: the serialized body, its digests, and which of the ways to sign it an id means.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Author, BodyId, Claimed, Draft, EventId, Signed, claim::Content, name::keccak, signature};
+
+/// How an event was signed. The id alone says which family; the signature says the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// The specification's: the id is SHA-256 of the body, signed as a wallet signs 32 bytes (EIP-191).
+    SpecEip191,
+    /// The specification's, with plain ECDSA over the id.
+    SpecRaw,
+    /// The specification's, with a wallet's signature over the id's 64 digits, or 66 with `0x`.
+    SpecText,
+    /// The clients' libraries': the id is the EIP-191 Keccak of the body, and that is what is signed.
+    Sdk,
+    /// The same from JavaScript, which counts UTF-16 units in the id of a body that is not ASCII.
+    SdkUtf16,
+}
+
+/// What is taken besides the ordinary. Everything is off unless an operator asks for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leniency {
+    /// Take wallets' signatures over the text of an id ([`Scheme::SpecText`]).
+    pub accept_id_text: bool,
+    /// Take 64-byte signatures with the parity in the top bit of `s`, as EIP-2098 has them.
+    pub accept_eip2098: bool,
+}
+
+/// Why an event that has the right shape proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// The id is none that this body can have.
+    #[error("id {found} is neither the SHA-256 of the event, {sha256}, nor its EIP-191 Keccak, {keccak}")]
+    Id {
+        /// What the event says.
+        found: EventId,
+        /// What the specification asks for.
+        sha256: EventId,
+        /// What the clients' libraries compute.
+        keccak: EventId,
+    },
+    /// The signature cannot be anybody's.
+    #[error("the signature of {id} cannot be read")]
+    Signature {
+        /// Which event.
+        id: EventId,
+        /// What is wrong with it.
+        source: signature::SignatureError,
+    },
+    /// The signature is somebody else's, or over something else.
+    #[error("the signature of {id} is not by {author}")]
+    Author {
+        /// Which event.
+        id: EventId,
+        /// Who is said to have signed it.
+        author: Author,
+    },
+}
+
+/// Returns the bytes that both families sign: NIP-01's array, as JavaScript prints it.
+pub(crate) fn serialize(author: &Author, draft: &Draft) -> Vec<u8> {
+    serialize_with(author, draft, &draft.content)
+}
+
+fn serialize_with(author: &Author, draft: &Draft, content: &str) -> Vec<u8> {
+    let body = (0_u8, author.as_str(), draft.created_at.0, draft.kind, &draft.tags, content);
+    serde_json::to_vec(&body).expect("numbers and texts can always be written as JSON")
+}
+
+/// Returns the JSON of a value that holds only numbers and texts.
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("numbers and texts can always be written as JSON")
+}
+
+/// Returns what a wallet signs when it is given some bytes (EIP-191, version 0x45).
+pub(crate) fn personal_digest(bytes: &[u8]) -> [u8; 32] {
+    prefixed(bytes, bytes.len())
+}
+
+fn prefixed(bytes: &[u8], length: usize) -> [u8; 32] {
+    keccak(&[b"\x19Ethereum Signed Message:\n", length.to_string().as_bytes(), bytes])
+}
+
+/// The digests of one body. Keccak waits until it is asked for: of a long text it costs more than the signature.
+pub(crate) struct Digests {
+    serialized: Vec<u8>,
+    pub(crate) body: BodyId,
+}
+
+impl Digests {
+    pub(crate) fn new(serialized: Vec<u8>) -> Self {
+        let body = BodyId::of(&serialized);
+        Self { serialized, body }
+    }
+
+    /// Returns the id of the specification.
+    pub(crate) fn spec_id(&self) -> EventId {
+        EventId::from_bytes(*self.body.digest().as_bytes())
+    }
+
+    /// Returns the id of the clients' libraries.
+    pub(crate) fn sdk_id(&self) -> EventId {
+        EventId::from_bytes(personal_digest(&self.serialized))
+    }
+
+    /// Lists what may have been signed if the id is `id`, the likely first; empty if the id is not this body's.
+    fn signable(&self, id: EventId, leniency: Leniency) -> Vec<(Scheme, [u8; 32])> {
+        if id == self.spec_id() {
+            let mut signable =
+                vec![(Scheme::SpecEip191, personal_digest(id.as_bytes())), (Scheme::SpecRaw, *id.as_bytes())];
+            if leniency.accept_id_text {
+                let text = id.to_string();
+                signable.push((Scheme::SpecText, personal_digest(text.as_bytes())));
+                signable.push((Scheme::SpecText, personal_digest(format!("0x{text}").as_bytes())));
+            }
+            return signable;
+        }
+        let keccak = self.sdk_id();
+        if id == keccak {
+            return vec![(Scheme::Sdk, *keccak.as_bytes())];
+        }
+        if id == self.utf16_id() {
+            return vec![(Scheme::SdkUtf16, *keccak.as_bytes())];
+        }
+        Vec::new()
+    }
+
+    /// Returns the id that JavaScript computes: the length counts UTF-16 units.
+    pub(crate) fn utf16_id(&self) -> EventId {
+        // One unit for each character, two where UTF-8 has four bytes: both show in a character's first byte.
+        let units = self.serialized.iter().map(|it| match it {
+            0x80..=0xbf => 0,
+            0xf0.. => 2,
+            _ => 1,
+        });
+        EventId::from_bytes(prefixed(&self.serialized, units.sum()))
+    }
+}
+
+impl Claimed {
+    /// Checks id and signature: the only way from a stranger's text to a fact.
+    pub fn verify(self, leniency: Leniency) -> Result<Signed, VerifyError> {
+        let Self { id, author, mut draft, content, signature } = self;
+        let candidates = match content {
+            Content::Text(text) => vec![text],
+            Content::Object { compact, raw } => vec![raw, compact],
+        };
+        let mut first = None;
+        for content in candidates {
+            let digests = Digests::new(serialize_with(&author, &draft, &content));
+            let signable = digests.signable(id, leniency);
+            if signable.is_empty() {
+                first.get_or_insert(digests);
+                continue;
+            }
+            let only: Vec<[u8; 32]> = signable.iter().map(|it| it.1).collect();
+            let which = signature
+                .which(&only, author.address(), leniency.accept_eip2098)
+                .map_err(|source| VerifyError::Signature { id, source })?;
+            let Some((scheme, _)) = which.and_then(|it| signable.get(it)) else {
+                return Err(VerifyError::Author { id, author });
+            };
+            draft.content = content;
+            return Ok(Signed::new(id, author, draft, signature, digests.body, *scheme));
+        }
+        let digests = first.unwrap_or_else(|| Digests::new(serialize(&author, &draft)));
+        Err(VerifyError::Id { found: id, sha256: digests.spec_id(), keccak: digests.sdk_id() })
+    }
+}

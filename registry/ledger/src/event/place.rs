@@ -1,0 +1,126 @@
+//! Where an accepted event stands: what the log asserts about it, and the leaf that says so in the tree.
+
+use std::fmt::Write as _;
+
+use base::{Address, Sha256, UnixSeconds};
+use serde::{Deserialize, Serialize};
+
+use super::{BodyId, EventId, Kind, Sid, Signed};
+
+/// An event that the log has, durably, at its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The event as its author signed it.
+    pub event: Signed,
+    /// Where the log put it.
+    pub at: Position,
+    json: Box<str>,
+}
+
+impl Accepted {
+    /// Joins an event, its place, and the JSON that both are written with.
+    pub(crate) fn new(event: Signed, at: Position, json: impl Into<Box<str>>) -> Self {
+        Self { event, at, json: json.into() }
+    }
+
+    /// Returns the event as JSON, made once: what every subscriber is sent.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+}
+
+/// A place in one log. Nothing of it is signed by the author but what `depth` is computed from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Place in the whole log: 0, 1, 2 and so on.
+    pub seq: u64,
+    /// How many events of this kind the subspace has, with this one.
+    pub n: u64,
+    /// How many events of any kind the subspace has, with this one.
+    pub tick: u64,
+    /// One more than the deepest of its parents that the log had; 0 without any.
+    pub depth: u64,
+    /// The leaf of the event before it in the same subspace: the chain that an auditor walks.
+    pub prev: Option<Sha256>,
+    /// When it came, by the word of the log's own clock.
+    pub received: UnixSeconds,
+}
+
+/// What the tree holds of one event: all that the log asserts, and no content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The event's id.
+    pub id: EventId,
+    /// The digest of its body.
+    pub body: BodyId,
+    /// Who signed it.
+    pub author: Address,
+    /// Its subspace; `None` stands for all events outside of any, which share one chain.
+    pub sid: Option<Sid>,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its place.
+    pub at: Position,
+}
+
+impl Leaf {
+    /// Returns what the tree is to say about an event at a place.
+    pub fn of(event: &Signed, at: Position) -> Self {
+        let author = event.author().address();
+        Self { id: event.id(), body: event.body(), author, sid: event.sid(), kind: event.kind(), at }
+    }
+
+    /// Returns the leaf's one byte form: JSON with fixed fields in fixed order, no white space, no fraction.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Self { id, body, author, sid, kind, at } = self;
+        let mut text = String::with_capacity(480);
+        let sid = super::body::json(&sid.as_ref().map_or("", Sid::as_str));
+        let author = &author.to_string()[2..];
+        let prev = at.prev.map(|it| it.to_string()).unwrap_or_default();
+        let Position { seq, n, tick, depth, received, .. } = at;
+        // Writing to a text cannot fail.
+        let _ = write!(
+            text,
+            r#"{{"v":1,"seq":{seq},"id":"{id}","body":"{body}","pubkey":"{author}","sid":{sid},"key":{kind},"n":{n},"tick":{tick},"depth":{depth},"prev":"{prev}","t":{received}}}"#
+        );
+        text.into_bytes()
+    }
+
+    /// Reads a leaf's bytes, if they are in its one form.
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let wire: Wire = serde_json::from_slice(bytes).ok()?;
+        let digest = |it: &str| Sha256::parse(it).ok();
+        let leaf = Self {
+            id: EventId::parse(&wire.id).ok()?,
+            body: BodyId::from_digest(digest(&wire.body)?),
+            author: Address::parse(&format!("0x{}", wire.pubkey)).ok()?,
+            sid: Sid::parse(&wire.sid).ok(),
+            kind: Kind(wire.key),
+            at: Position {
+                seq: wire.seq,
+                n: wire.n,
+                tick: wire.tick,
+                depth: wire.depth,
+                prev: if wire.prev.is_empty() { None } else { Some(digest(&wire.prev)?) },
+                received: UnixSeconds(wire.t),
+            },
+        };
+        (leaf.to_bytes() == bytes).then_some(leaf)
+    }
+}
+
+/// A leaf's fields as they are written.
+#[derive(Deserialize)]
+struct Wire {
+    seq: u64,
+    id: String,
+    body: String,
+    pubkey: String,
+    sid: String,
+    key: u16,
+    n: u64,
+    tick: u64,
+    depth: u64,
+    prev: String,
+    t: u64,
+}

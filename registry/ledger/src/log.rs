@@ -1,0 +1,192 @@
+//! The log: events in the order in which they came, each once, durable before anybody hears of it.
+//!
+//! - One thread writes, in batches; any number of threads read, and wait for nobody.
+//! - An outcome is given after the commit is on disk, and after every reader can see the event.
+//! - The index grows by eras, so that an append costs the same whatever the log's size: see module `era`.
+//! - No runtime: what calls in here may block, but for [`Log::submit`], which queues and answers later.
+
+mod check;
+#[cfg(test)]
+mod crash;
+mod era;
+mod posting;
+mod prepared;
+mod query;
+mod shared;
+mod spaces;
+#[cfg(test)]
+mod tests;
+mod view;
+mod writer;
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{SyncSender, TrySendError, sync_channel},
+    },
+    thread::JoinHandle,
+};
+
+use base::Clock;
+
+pub use self::{
+    prepared::{ClaimError, Prepared, verify_batch},
+    query::{PageMark, Query},
+    view::{SpaceView, Walk},
+};
+use self::{shared::Shared, writer::Writer};
+use crate::{
+    admission::{Policy, Refusal},
+    event::Accepted,
+    fold::Derived,
+    store::{OpenError, Store, StoreError},
+};
+
+/// How many jobs may wait for the writer.
+const QUEUE_MAX: usize = 4096;
+
+/// What became of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is in the log, on disk.
+    Accepted(Arc<Accepted>),
+    /// Its body was in the log already, perhaps under another id. Here is the one that counts.
+    Duplicate(Arc<Accepted>),
+    /// It is not let in.
+    Refused(Refusal),
+}
+
+/// Why nobody knows what became of an event: it may be sent again.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Too much waits already.
+    #[error("the event log has more to write than it can; try again later")]
+    Busy,
+    /// The log is being closed.
+    #[error("the event log is closed")]
+    Closed,
+    /// The file cannot be written: most often the disk is full.
+    #[error("append to the event log")]
+    Store(#[source] Arc<StoreError>),
+}
+
+/// Is called for each event once it is in the log, in order, by the thread that writes: it must not wait.
+pub type Observer = Box<dyn Fn(&Arc<Accepted>) + Send>;
+
+/// Is called with the outcomes of one job, in the order of its events.
+pub type Done = Box<dyn FnOnce(Result<Vec<Outcome>, AppendError>) + Send>;
+
+/// What a log is opened with.
+pub struct Options {
+    /// What it lets in.
+    pub policy: Policy,
+    /// Its clock: for what lies in the future, and for the time of arrival.
+    pub clock: Arc<dyn Clock>,
+    /// The folds that follow it.
+    pub folds: Vec<Arc<dyn Derived>>,
+    /// Whom it tells what came in.
+    pub observer: Option<Observer>,
+}
+
+/// An open log.
+pub struct Log {
+    shared: Arc<Shared>,
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+/// What the writer is asked for.
+enum Job {
+    /// Events to append, and whom to tell.
+    Append(Vec<Prepared>, Done),
+    /// Something else to write, between two batches.
+    Write(Box<dyn FnOnce(&mut Store) + Send>),
+}
+
+impl Log {
+    /// Opens the log in a file, made if it is missing. Another process that has it, or damage, is an error, and then
+    /// nothing is written.
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        let lock = lock(path)?;
+        let store = Store::open(path)?;
+        let (shared, state) = check::load(&store, path, &options.folds)?;
+        let shared = Arc::new(shared);
+        let (jobs, queue) = sync_channel(QUEUE_MAX);
+        let Options { policy, clock, folds, observer } = options;
+        let writer =
+            Writer { store, shared: shared.clone(), policy, clock, folds, observer, state: Some(state) };
+        let thread = std::thread::Builder::new().name("ledger-writer".to_owned());
+        let io = |source| OpenError::Io { path: path.to_owned(), source };
+        let thread = thread.spawn(move || writer.run(&queue)).map_err(io)?;
+        Ok(Self { shared, jobs: Some(jobs), thread: Some(thread), _lock: lock })
+    }
+
+    /// Queues events and returns at once; `done` hears what became of them when that is on disk.
+    pub fn submit(&self, events: Vec<Prepared>, done: Done) -> Result<(), AppendError> {
+        let jobs = self.jobs.as_ref().ok_or(AppendError::Closed)?;
+        jobs.try_send(Job::Append(events, done)).map_err(|error| match error {
+            TrySendError::Full(_) => AppendError::Busy,
+            TrySendError::Disconnected(_) => AppendError::Closed,
+        })
+    }
+
+    /// Appends events and returns what became of each, when that is on disk. Waits in the queue if there is one.
+    pub fn append(&self, events: Vec<Prepared>) -> Result<Vec<Outcome>, AppendError> {
+        let (answer, outcome) = sync_channel(1);
+        let done: Done = Box::new(move |it| {
+            // Whoever asked waits below.
+            let _ = answer.send(it);
+        });
+        let jobs = self.jobs.as_ref().ok_or(AppendError::Closed)?;
+        jobs.send(Job::Append(events, done)).map_err(|_| AppendError::Closed)?;
+        outcome.recv().map_err(|_| AppendError::Closed)?
+    }
+
+    /// Runs `work` in a transaction of the writer, between two batches, and returns when it is on disk.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, AppendError> {
+        let (answer, outcome) = sync_channel(1);
+        let jobs = self.jobs.as_ref().ok_or(AppendError::Closed)?;
+        let job = Job::Write(Box::new(move |store| {
+            // Whoever asked waits below.
+            let _ = answer.send(store.transact(work));
+        }));
+        jobs.send(job).map_err(|_| AppendError::Closed)?;
+        let outcome = outcome.recv().map_err(|_| AppendError::Closed)?;
+        outcome.map_err(|error| AppendError::Store(Arc::new(error)))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // Who hears of events on the writer's own thread may be the last to hold the log: it cannot wait for itself.
+        let own = |it: &JoinHandle<()>| it.thread().id() == std::thread::current().id();
+        if let Some(thread) = self.thread.take().filter(|it| !own(it)) {
+            // A panic in the writer has been told already, by whatever asked it last.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Takes the file for this process. The lock is gone with the process, however it ends.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let io = |source| OpenError::Io { path: name.clone(), source };
+    if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(io)?;
+    }
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(io(source)),
+    }
+}

@@ -1,0 +1,154 @@
+//! The index in eras of [`ERA_EVENTS`] events: the newest in memory, the closed ones on disk, each written once.
+//!
+//! So an append writes no index at all, however large the log is, and closing an era writes one sorted run. After a
+//! crash the newest era is built again from its events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::Sha256;
+
+use super::posting::{CHUNK_POSTINGS, POSTING_BYTES, Posting, Rank, keys, names, number};
+use crate::{
+    event::Signed,
+    store::{EraRow, Store, StoreError},
+};
+
+/// How many events make an era. Part of the file's format; tests have short ones, to see several.
+pub(super) const ERA_EVENTS: u64 = if cfg!(test) { 64 } else { 1 << 14 };
+
+/// What is indexed of one event, computed before it has its place.
+#[derive(Clone, Debug)]
+pub(super) struct Indexed {
+    keys: Vec<u64>,
+    names: (u64, u64),
+}
+
+/// The newest era.
+#[derive(Debug, Default)]
+pub(super) struct Era {
+    pub(super) no: u64,
+    postings: BTreeMap<u64, BTreeSet<Posting>>,
+    /// The names of its events with their offsets, as they are kept when it closes.
+    names: Vec<(u64, u16)>,
+    newest: u64,
+    oldest: Option<u64>,
+}
+
+/// What is kept in memory of a closed era: between which seconds its events were signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Closed {
+    pub(super) no: u64,
+    pub(super) newest: u64,
+    pub(super) oldest: u64,
+}
+
+impl Indexed {
+    pub(super) fn of(event: &Signed) -> Self {
+        Self { keys: keys(event), names: names(event) }
+    }
+
+    /// Lists the numbers under which the event is known, each once.
+    pub(super) fn names(&self) -> impl Iterator<Item = u64> {
+        let (id, body) = self.names;
+        std::iter::once(id).chain((body != id).then_some(body))
+    }
+}
+
+impl Era {
+    pub(super) fn new(no: u64) -> Self {
+        Self { no, ..Self::default() }
+    }
+
+    /// Takes an event that is in the log now.
+    pub(super) fn insert(&mut self, indexed: &Indexed, posting: Posting) {
+        for key in &indexed.keys {
+            self.postings.entry(*key).or_default().insert(posting);
+        }
+        self.names.extend(indexed.names().map(|it| (it, posting.offset)));
+        self.newest = self.newest.max(posting.created_at);
+        self.oldest = Some(self.oldest.map_or(posting.created_at, |it| it.min(posting.created_at)));
+    }
+
+    /// Returns the postings under a key behind `after`, in order, at most a chunk of them.
+    pub(super) fn page(&self, key: u64, after: Option<Posting>, from: Rank) -> Vec<Posting> {
+        use std::ops::Bound::{Excluded, Included, Unbounded};
+        let Some(postings) = self.postings.get(&key) else {
+            return Vec::new();
+        };
+        let first = Posting { created_at: from.created_at, id: from.id, offset: 0 };
+        let start = after.map_or(Included(first), Excluded);
+        postings.range((start, Unbounded)).take(CHUNK_POSTINGS).copied().collect()
+    }
+
+    /// Returns the last second that any of its events was signed in.
+    pub(super) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// Writes all of it, in the order of its keys.
+    pub(super) fn write(&self, store: &Store) -> Result<Closed, StoreError> {
+        let mut names = self.names.clone();
+        names.sort_unstable();
+        let mut bytes = Vec::with_capacity(names.len() * 10 + SEAL_BYTES);
+        for (name, offset) in names {
+            bytes.extend(name.to_be_bytes());
+            bytes.extend(offset.to_be_bytes());
+        }
+        seal(&mut bytes);
+        let closed = Closed { no: self.no, newest: self.newest, oldest: self.oldest.unwrap_or_default() };
+        store.put_era(&EraRow { no: self.no, newest: closed.newest, oldest: closed.oldest, names: bytes })?;
+        // SQLite's keys have a sign: its order is the one in which the rows lie.
+        let mut keys: Vec<&u64> = self.postings.keys().collect();
+        keys.sort_unstable_by_key(|it| it.cast_signed());
+        for key in keys {
+            self.write_run(store, *key)?;
+        }
+        Ok(closed)
+    }
+
+    fn write_run(&self, store: &Store, key: u64) -> Result<(), StoreError> {
+        let postings: Vec<Posting> = self.postings.get(&key).into_iter().flatten().copied().collect();
+        for (number, chunk) in (0..).zip(postings.chunks(CHUNK_POSTINGS)) {
+            let mut bytes = Vec::with_capacity(chunk.len() * POSTING_BYTES);
+            for posting in chunk {
+                posting.write(&mut bytes);
+            }
+            seal(&mut bytes);
+            let oldest = chunk.last().map_or(0, |it| it.created_at);
+            store.put_chunk(self.no, key, number, oldest, &bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a chunk of a closed era, or returns `None` if it is damaged.
+pub(super) fn read_chunk(bytes: &[u8]) -> Option<Vec<Posting>> {
+    let bytes = unseal(bytes)?;
+    Some(bytes.as_chunks::<POSTING_BYTES>().0.iter().map(Posting::read).collect())
+}
+
+/// Reads the names of a closed era, with the places of their events in the whole log, or returns `None` if they are
+/// damaged.
+pub(super) fn read_names(era: &EraRow) -> Option<impl Iterator<Item = (u64, u64)>> {
+    let bytes = unseal(&era.names)?;
+    Some(
+        bytes
+            .as_chunks::<10>()
+            .0
+            .iter()
+            .map(|bytes| (number(&bytes[..8]), era.no * ERA_EVENTS + number(&bytes[8..]))),
+    )
+}
+
+/// How much of a digest stands behind what is stored, so that a damaged index does not lead astray in silence.
+const SEAL_BYTES: usize = 4;
+
+fn seal(bytes: &mut Vec<u8>) {
+    let digest = Sha256::of(bytes);
+    bytes.extend(&digest.as_bytes()[..SEAL_BYTES]);
+}
+
+fn unseal(bytes: &[u8]) -> Option<&[u8]> {
+    let (bytes, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
+    (Sha256::of(bytes).as_bytes()[..SEAL_BYTES] == *seal).then_some(bytes)
+}

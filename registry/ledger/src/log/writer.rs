@@ -1,0 +1,277 @@
+//! The one writer: takes what is queued, gives each event its place, commits, and only then answers.
+//!
+//! A batch is one transaction. If it fails, nothing of it happened, and what is in memory is read again from disk.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, mpsc::Receiver},
+};
+
+use base::{Clock, Sha256, UnixSeconds};
+
+use super::{
+    AppendError, Done, Job, Observer, Outcome, Prepared, Shared,
+    era::{ERA_EVENTS, Indexed},
+    spaces::Spaces,
+};
+use crate::{
+    admission::{self, Policy},
+    event::{Accepted, BodyId, EventId, Leaf, Position, Signed},
+    fold::Derived,
+    store::{EventRow, Store, StoreError},
+    tree::{Frontier, leaf_hash},
+};
+
+/// The most events in one transaction. More would make the first of them wait.
+const BATCH_MAX: usize = 2048;
+
+/// Everything that only the writer touches.
+pub(super) struct Writer {
+    pub(super) store: Store,
+    pub(super) shared: Arc<Shared>,
+    pub(super) policy: Policy,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) folds: Vec<Arc<dyn Derived>>,
+    pub(super) observer: Option<Observer>,
+    /// `None` after a failure, until it could be read again.
+    pub(super) state: Option<State>,
+}
+
+/// What follows from the log, kept at hand for the next event.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) spaces: Spaces,
+    pub(super) frontier: Frontier,
+}
+
+/// What a transaction has appended so far.
+#[derive(Default)]
+struct Appended {
+    new: Vec<(Arc<Accepted>, Indexed)>,
+    bodies: BTreeMap<BodyId, usize>,
+    depths: BTreeMap<EventId, u64>,
+}
+
+impl State {
+    /// Reads what is at hand from the file.
+    pub(super) fn load(store: &Store) -> Result<Self, StoreError> {
+        let size = store.size()?;
+        Ok(Self { spaces: Spaces::load(store)?, frontier: Frontier::load(store, size)? })
+    }
+}
+
+impl Writer {
+    /// Works until nobody can ask for anything any more.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let (mut batch, mut events) = (Vec::new(), 0);
+            let mut next = Some(first);
+            while let Some(job) = next.take() {
+                match job {
+                    Job::Append(more, done) => {
+                        events += more.len();
+                        batch.push((more, done));
+                    }
+                    // In its own turn: it may rest on what is appended before it.
+                    Job::Write(work) => {
+                        self.answer(std::mem::take(&mut batch));
+                        work(&mut self.store);
+                    }
+                }
+                if events < BATCH_MAX {
+                    next = jobs.try_recv().ok();
+                }
+            }
+            self.answer(batch);
+        }
+        // The folds' state is written once more, so that the next start has nothing to apply.
+        if let Err(error) = self.save_folds() {
+            self.shared.note_failure(&Arc::new(error));
+        }
+    }
+
+    /// Appends the events of some jobs and answers each job.
+    fn answer(&mut self, jobs: Vec<(Vec<Prepared>, Done)>) {
+        let (waiting, events): (Vec<_>, Vec<_>) =
+            jobs.into_iter().map(|(events, done)| ((events.len(), done), events)).unzip();
+        let mut queue: VecDeque<Prepared> = events.into_iter().flatten().collect();
+        let mut outcomes = Vec::with_capacity(queue.len());
+        let mut failure = None;
+        while !queue.is_empty() {
+            match self.close_full_era().and_then(|()| self.commit(&mut queue)) {
+                Ok(found) => outcomes.extend(found),
+                Err(error) => {
+                    failure = Some(Arc::new(error));
+                    break;
+                }
+            }
+        }
+        if let Some(error) = &failure {
+            self.state = None;
+            self.shared.note_failure(error);
+        }
+        let mut outcomes = outcomes.into_iter();
+        for (length, done) in waiting {
+            let own: Vec<Outcome> = outcomes.by_ref().take(length).collect();
+            match &failure {
+                Some(error) if own.len() < length => done(Err(AppendError::Store(error.clone()))),
+                _ => done(Ok(own)),
+            }
+        }
+        // Nobody waits for this one; if it fails, the next append tries again and says so.
+        if failure.is_none()
+            && let Err(error) = self.close_full_era()
+        {
+            self.shared.note_failure(&Arc::new(error));
+        }
+    }
+
+    /// Appends what is queued in one transaction, up to the end of the era.
+    fn commit(&mut self, queue: &mut VecDeque<Prepared>) -> Result<Vec<Outcome>, StoreError> {
+        let now = self.clock.now();
+        let mut state = match self.state.take() {
+            Some(state) => state,
+            None => State::load(&self.store)?,
+        };
+        let room = ERA_EVENTS - state.frontier.size() % ERA_EVENTS;
+        let mut appended = Appended::default();
+        let mut outcomes = Vec::new();
+        let (shared, policy) = (&self.shared, &self.policy);
+        self.store.transact(|store| {
+            while (appended.new.len() as u64) < room && outcomes.len() < BATCH_MAX {
+                let Some(next) = queue.pop_front() else { break };
+                outcomes.push(append(store, &mut state, shared, policy, now, next, &mut appended)?);
+            }
+            state.spaces.write(store)
+        })?;
+        self.shared.publish(&appended.new, state.frontier.root());
+        self.state = Some(state);
+        for (accepted, _) in &appended.new {
+            for fold in &self.folds {
+                fold.apply(accepted);
+            }
+            if let Some(observer) = &self.observer {
+                observer(accepted);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes the index of an era that is full, and the folds' state with it.
+    fn close_full_era(&mut self) -> Result<(), StoreError> {
+        let Some(full) = self.shared.full_era() else {
+            return Ok(());
+        };
+        let folds = &self.folds;
+        let closed = self.store.transact(|store| {
+            save(store, folds)?;
+            full.write(store)
+        })?;
+        drop(full);
+        self.shared.close_era(closed);
+        Ok(())
+    }
+
+    fn save_folds(&mut self) -> Result<(), StoreError> {
+        let folds = &self.folds;
+        self.store.transact(|store| save(store, folds))
+    }
+}
+
+fn save(store: &Store, folds: &[Arc<dyn Derived>]) -> Result<(), StoreError> {
+    folds.iter().try_for_each(|it| store.put_snapshot(it.name(), it.version(), it.size(), &it.save()))
+}
+
+/// Appends one event inside a transaction, or says why not.
+fn append(
+    store: &Store,
+    state: &mut State,
+    shared: &Shared,
+    policy: &Policy,
+    now: UnixSeconds,
+    prepared: Prepared,
+    appended: &mut Appended,
+) -> Result<Outcome, StoreError> {
+    let Prepared { event, json, indexed } = prepared;
+    if let Some(first) = known(store, shared, appended, event.body())? {
+        return Ok(Outcome::Duplicate(first));
+    }
+    let (sid, kind) = (event.sid(), event.kind());
+    let space = state.spaces.at(store, sid.as_ref())?;
+    if let Err(refusal) = admission::admit(&event, now, policy, space.known(kind), |it| space.count(it)) {
+        return Ok(Outcome::Refused(refusal));
+    }
+    let (head, n, tick) = (space.head, space.count(kind) + 1, space.tick + 1);
+    let seq = state.frontier.size();
+    let depth = depth(store, shared, appended, &event)?;
+    let at = Position { seq, n, tick, depth, prev: head.map(|it| it.1), received: now };
+    let leaf = leaf_hash(&Leaf::of(&event, at.clone()).to_bytes());
+    let space = state.spaces.number(store, sid.as_ref())?;
+    let accepted = Arc::new(Accepted::new(event, at, json));
+    store.append(&EventRow { space, prev_seq: head.map(|it| it.0), accepted: &accepted, leaf })?;
+    for tile in state.frontier.push(leaf) {
+        store.put_tile(tile.level, tile.n, tile.root)?;
+    }
+    state.spaces.take(store, &accepted.event, (seq, leaf))?;
+    appended.bodies.insert(accepted.event.body(), appended.new.len());
+    appended.depths.insert(accepted.event.id(), depth);
+    appended.new.push((accepted.clone(), indexed));
+    Ok(Outcome::Accepted(accepted))
+}
+
+/// Returns the event that has this body already.
+fn known(
+    store: &Store,
+    shared: &Shared,
+    appended: &Appended,
+    body: BodyId,
+) -> Result<Option<Arc<Accepted>>, StoreError> {
+    if let Some((first, _)) = appended.bodies.get(&body).and_then(|it| appended.new.get(*it)) {
+        return Ok(Some(first.clone()));
+    }
+    for seq in shared.places(body.digest().as_bytes()) {
+        if let Some(stored) = store.stored(seq)?.filter(|it| it.body == body) {
+            return stored.event().map(|it| Some(Arc::new(it)));
+        }
+    }
+    Ok(None)
+}
+
+/// Returns one more than the depth of the deepest parent that is here; 0 without any.
+fn depth(store: &Store, shared: &Shared, appended: &Appended, event: &Signed) -> Result<u64, StoreError> {
+    let mut depth = 0;
+    for parent in event.parents() {
+        if let Some(found) = appended.depths.get(&parent) {
+            depth = depth.max(found + 1);
+            continue;
+        }
+        for seq in shared.places(parent.as_bytes()) {
+            if let Some(found) = store.depth(seq, parent)? {
+                depth = depth.max(found + 1);
+            }
+        }
+    }
+    Ok(depth)
+}
+
+impl Frontier {
+    /// Reads the right edge of the tree from complete tiles, and from the leaves behind them.
+    pub(super) fn load(store: &Store, size: u64) -> Result<Self, StoreError> {
+        use crate::tree::TILE_HEIGHT;
+        let mut frontier = Self::default();
+        let levels = (0..64 / TILE_HEIGHT).rev();
+        for level in levels {
+            let height = level * TILE_HEIGHT;
+            let (from, until) = (frontier.size() >> height, size >> height);
+            let roots: Vec<Sha256> = match level.checked_sub(1) {
+                None => store.leaves(from, until)?,
+                Some(_) if from == until => Vec::new(),
+                Some(tiles) => store.tiles(tiles, from, until)?,
+            };
+            for root in roots {
+                frontier.push_subtree(height, root);
+            }
+        }
+        Ok(frontier)
+    }
+}

@@ -1,0 +1,402 @@
+//! Sessions against a log, frame by frame: what a client sends and what it gets.
+
+use std::{
+    ops::ControlFlow,
+    path::Path,
+    sync::{Arc, Mutex},
+};
+
+use base::{UnixSeconds, time::HandClock};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    Log, Options, Policy, SecretKey,
+    event::{Accepted, Draft, Scheme, Sid, Tag},
+    kinds::{Conversation, Dataset, Operation, Post},
+    log::Outcome,
+};
+
+const NOW: UnixSeconds = UnixSeconds(1_000_000);
+
+/// A host: does what sessions ask for, on one thread.
+pub(super) struct Host {
+    pub(super) log: Log,
+    relay: Arc<Relay>,
+    live: Arc<Mutex<Vec<Arc<Accepted>>>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Host {
+    pub(super) fn new(relay: Relay) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let live: Arc<Mutex<Vec<Arc<Accepted>>>> = Arc::default();
+        let heard = live.clone();
+        let log = open(folder.path(), Box::new(move |it| heard.lock().unwrap().push(it.clone())));
+        Self { log, relay: Arc::new(relay), live, _folder: folder }
+    }
+
+    pub(super) fn session(&self) -> (Session, Vec<Value>) {
+        let (session, steps) = Session::new(self.relay.clone(), "a challenge".to_owned(), NOW);
+        (session, steps.iter().map(sent).collect())
+    }
+
+    /// Does all that follows from a frame, and returns what the client gets.
+    pub(super) fn send(&self, session: &mut Session, frame: &str) -> Vec<Value> {
+        let steps = session.receive(frame, NOW);
+        steps.into_iter().flat_map(|it| self.step(session, it)).collect()
+    }
+
+    fn step(&self, session: &mut Session, step: Step) -> Vec<Value> {
+        let parsed = |it: String| serde_json::from_str::<Value>(&it).unwrap();
+        match step {
+            Step::Send(frame) => vec![parsed(frame)],
+            Step::End(why) => vec![json!(["end", why])],
+            Step::Verify(claimed) => {
+                let id = claimed.id();
+                match claimed.verify(self.relay.leniency) {
+                    Ok(event) => {
+                        let next = session.verified(event);
+                        self.step(session, next)
+                    }
+                    Err(error) => {
+                        let next = session.rejected(id, &error, NOW);
+                        next.into_iter().flat_map(|it| self.step(session, it)).collect()
+                    }
+                }
+            }
+            Step::Append(prepared) => {
+                let id = prepared.event().id();
+                let outcome = self.log.append(vec![*prepared]).map(|mut it| it.remove(0));
+                vec![parsed(session.outcome(id, &outcome))]
+            }
+            Step::Read(id, filters) => {
+                let (size, _) = self.log.head();
+                session.begin(&id, size);
+                let mut frames = Vec::new();
+                stored(&self.log, &self.relay, &filters, size, session.proved(), |it| {
+                    frames.extend(session.stored(&id, it).map(parsed));
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+                frames.extend(session.end_of_stored(&id).map(parsed));
+                frames
+            }
+            Step::Count(id, filters) => {
+                let (found, is_all) = count(&self.log, &self.relay, &filters, session.proved()).unwrap();
+                vec![parsed(Session::counted(&id, found, is_all))]
+            }
+        }
+    }
+
+    fn publish(&self, session: &mut Session, event: &crate::event::Signed) -> Vec<Value> {
+        self.send(session, &format!("[\"EVENT\",{}]", event.to_json()))
+    }
+}
+
+fn open(folder: &Path, observer: crate::log::Observer) -> Log {
+    let options = Options {
+        policy: Policy::default(),
+        clock: Arc::new(HandClock::at(NOW)),
+        folds: vec![],
+        observer: Some(observer),
+    };
+    Log::open(&folder.join("ledger.sqlite"), options).unwrap()
+}
+
+fn sent(step: &Step) -> Value {
+    let Step::Send(frame) = step else { panic!("{step:?}") };
+    serde_json::from_str(frame).unwrap()
+}
+
+fn key(number: u8) -> SecretKey {
+    SecretKey::from_bytes([number; 32]).unwrap()
+}
+
+fn operation(content: &str) -> Operation {
+    let sid = Sid::parse("0xMG").ok();
+    Operation { created_at: NOW, sid, content: content.to_owned(), ..Operation::default() }
+}
+
+fn post(content: &str) -> crate::event::Signed {
+    key(1).sign(Post::default().draft(operation(content)), Scheme::Sdk)
+}
+
+fn auth(number: u8, change: impl FnOnce(&mut Draft)) -> String {
+    let tags = [Tag::pair("relay", "wss://relay.example:8420/relay"), Tag::pair("challenge", "a challenge")];
+    let mut draft = Draft {
+        created_at: NOW,
+        kind: Kind::AUTHENTICATION,
+        tags: tags.into_iter().collect(),
+        content: String::new(),
+    };
+    change(&mut draft);
+    format!("[\"AUTH\",{}]", key(number).sign(draft, Scheme::Sdk).to_json())
+}
+
+#[test]
+fn an_event_is_answered_with_its_place_and_a_second_time_with_the_first() {
+    let host = Host::new(Relay::default());
+    let (mut session, hello) = host.session();
+    assert!(hello.is_empty(), "clients that know no AUTH are not asked for it");
+    let event = post("1");
+    let id = event.id().to_string();
+    assert_eq!(host.publish(&mut session, &event), [json!(["OK", id, true, "seq=0 clock=30300:1"])]);
+    let again = format!("duplicate: stored as {id} seq=0 clock=30300:1");
+    assert_eq!(host.publish(&mut session, &event), [json!(["OK", id, true, again])]);
+}
+
+#[test]
+fn what_does_not_hold_is_answered_by_its_id_with_a_reason() {
+    let host = Host::new(Relay::default());
+    let (mut session, _) = host.session();
+    let event = post("1");
+    let id = event.id().to_string();
+    let mut check = |from: &str, to: &str, expected: &str| {
+        let text = event.to_json().replacen(from, to, 1);
+        let replies = host.send(&mut session, &format!("[\"EVENT\",{text}]"));
+        assert_eq!(
+            (&replies[0][0], &replies[0][1], &replies[0][2]),
+            (&json!("OK"), &json!(id), &json!(false))
+        );
+        assert!(replies[0][3].as_str().unwrap().starts_with(expected), "{replies:?}");
+    };
+    check(r#""content":"1""#, r#""content":"2""#, "invalid: id ");
+    check(r#""kind":30300"#, r#""kind":"30300""#, "invalid: not an event: invalid type");
+    check(r#""sig":""#, r#""sig":"0x"#, "invalid: sig is not valid: a signature is 128 or 130");
+    let late = key(1).sign(
+        Draft { created_at: UnixSeconds(NOW.0 + 9999), ..Post::default().draft(operation("")) },
+        Scheme::Sdk,
+    );
+    let reply = host.publish(&mut session, &late).remove(0);
+    assert!(reply[3].as_str().unwrap().starts_with("invalid: created_at 1009999 is 9999 s ahead"), "{reply}");
+    assert_eq!(host.log.head().0, 0);
+}
+
+#[test]
+fn a_subscription_gets_what_is_stored_then_what_comes_each_once() {
+    let host = Host::new(Relay::default());
+    let (mut session, _) = host.session();
+    host.publish(&mut session, &post("before"));
+    let asked = r##"["REQ","s",{"#sid":["0xMG"]},{"kinds":[30300]}]"##;
+    let steps = session.receive(asked, NOW);
+    // Something comes in between the frame and the look at the log: it must come once.
+    host.publish(&mut session, &post("between"));
+    let early: Vec<String> = host.live.lock().unwrap().drain(..).flat_map(|it| session.live(&it)).collect();
+    assert!(early.is_empty(), "it will be among what is stored");
+    let replies: Vec<Value> = steps.into_iter().flat_map(|it| host.step(&mut session, it)).collect();
+    let contents: Vec<&str> = replies.iter().filter_map(|it| it[2]["content"].as_str()).collect();
+    assert_eq!(contents.len(), 2, "two filters, each event once: {replies:?}");
+    assert_eq!(replies.last().unwrap(), &json!(["EOSE", "s"]));
+
+    host.publish(&mut session, &post("after"));
+    let live = |session: &Session| -> Vec<String> {
+        host.live.lock().unwrap().drain(..).flat_map(|it| session.live(&it)).collect()
+    };
+    let frames = live(&session);
+    assert_eq!(frames.len(), 1);
+    assert!(frames[0].starts_with(r#"["EVENT","s",{"id":""#), "{}", frames[0]);
+    assert!(frames[0].contains("after"));
+
+    assert!(host.send(&mut session, r#"["CLOSE","s"]"#).is_empty());
+    host.publish(&mut session, &post("closed"));
+    assert!(live(&session).is_empty());
+}
+
+#[test]
+fn counts_limits_and_order_are_those_of_the_protocol() {
+    let host = Host::new(Relay { limit_default: 3, limit_max: 5, ..Relay::default() });
+    let (mut session, _) = host.session();
+    for number in 0..9 {
+        let draft = Post::default().draft(Operation { created_at: UnixSeconds(number), ..operation("") });
+        host.publish(&mut session, &key(1).sign(draft, Scheme::SpecEip191));
+    }
+    let mut check = |filters: &str, expected: &[u64]| {
+        let replies = host.send(&mut session, &format!(r#"["REQ","s",{filters}]"#));
+        let found: Vec<u64> = replies.iter().filter_map(|it| it[2]["created_at"].as_u64()).collect();
+        assert_eq!(found, expected, "{filters}");
+    };
+    check("{}", &[8, 7, 6]);
+    check(r#"{"limit":2}"#, &[8, 7]);
+    check(r#"{"limit":100}"#, &[8, 7, 6, 5, 4]);
+    check(r#"{"limit":0}"#, &[]);
+    check(r#"{"since":2,"until":3}"#, &[3, 2]);
+    check(r#"{"until":1},{"since":8}"#, &[8, 1, 0]);
+    let count =
+        |session: &mut Session, filters: &str| host.send(session, &format!(r#"["COUNT","c",{filters}]"#));
+    assert_eq!(count(&mut session, "{}"), [json!(["COUNT", "c", {"count": 9}])]);
+    assert_eq!(
+        count(&mut session, r#"{"until":1,"limit":1},{"until":2}"#),
+        [json!(["COUNT", "c", {"count": 3}])]
+    );
+}
+
+#[test]
+fn frames_that_say_nothing_are_answered_and_too_many_end_the_session() {
+    let host = Host::new(Relay { subscriptions_max: 2, filters_max: 2, ..Relay::default() });
+    let (mut session, _) = host.session();
+    let mut check = |frame: &str, verb: &str, expected: &str| {
+        let replies = host.send(&mut session, frame);
+        let text = replies[0].as_array().unwrap().last().unwrap().as_str().unwrap();
+        assert!(replies[0][0] == verb && text.contains(expected), "{frame}: {replies:?}");
+    };
+    check("", "NOTICE", "not a frame");
+    check("{}", "NOTICE", "not a frame");
+    check("[]", "NOTICE", "an empty frame");
+    check("[1]", "NOTICE", "begins with a word");
+    check(r#"["NEG-OPEN","x"]"#, "NOTICE", "`NEG-OPEN` is not known here");
+    check(r#"["REQ"]"#, "NOTICE", "REQ with 1 elements");
+    check(r#"["REQ","",{}]"#, "NOTICE", "1 to 64 characters");
+    check(&format!(r#"["REQ","{}",{{}}]"#, "s".repeat(65)), "NOTICE", "1 to 64 characters");
+    check(r#"["REQ","s"]"#, "CLOSED", "1 to 2 filters, not 0");
+    check(r#"["REQ","s",{},{},{}]"#, "CLOSED", "1 to 2 filters, not 3");
+    check(r#"["REQ","s",{"search":"x"}]"#, "CLOSED", "no `search` here");
+    check(r#"["EVENT",{"id":"x"}]"#, "NOTICE", "not an event");
+    for id in ["1", "2"] {
+        host.send(&mut session, &format!(r#"["REQ","{id}",{{}}]"#));
+    }
+    let third = host.send(&mut session, r#"["REQ","3",{}]"#);
+    assert!(third[0][2].as_str().unwrap().starts_with("rate-limited: a session has at most 2"), "{third:?}");
+    assert_eq!(host.send(&mut session, r#"["REQ","2",{"limit":0}]"#), [json!(["EOSE", "2"])], "replaced");
+
+    let endings = (0..30).find_map(|_| host.send(&mut session, "nonsense").pop().filter(|it| it[0] == "end"));
+    assert_eq!(endings, Some(json!(["end", "too many mistakes"])));
+    let (mut other, _) = host.session();
+    let long = format!("[\"EVENT\",\"{}\"]", "x".repeat(1 << 20));
+    assert_eq!(host.send(&mut other, &long).pop(), Some(json!(["end", "a frame that is too long"])));
+}
+
+#[test]
+fn a_flood_of_bad_signatures_is_cut_off_and_heals_with_time() {
+    let host = Host::new(Relay { bad_signatures_max: 3, ..Relay::default() });
+    let (mut session, _) = host.session();
+    let good = post("1");
+    let bad = |number: usize| {
+        let other = post(&format!("other {number}")).to_json();
+        let sig = |it: &str| it.split(r#""sig":"#).nth(1).unwrap().to_owned();
+        format!("[\"EVENT\",{}]", good.to_json().replace(&sig(&good.to_json()), &sig(&other)))
+    };
+    let mut verified = 0;
+    for number in 0..50 {
+        for step in session.receive(&bad(number), NOW) {
+            verified += usize::from(matches!(step, Step::Verify(_)));
+            host.step(&mut session, step);
+        }
+    }
+    assert_eq!(verified, 3, "the rest cost no curve arithmetic");
+    let reply = host.publish(&mut session, &good).remove(0);
+    assert!(reply[3].as_str().unwrap().starts_with("rate-limited"), "{reply}");
+    assert!(matches!(session.receive(&bad(1), UnixSeconds(NOW.0 + 1))[..], [Step::Verify(_)]));
+}
+
+#[test]
+fn closed_kinds_are_for_their_parties_and_the_operator() {
+    let relay = Relay {
+        private_kinds: [Kind::CONVERSATION].into(),
+        operator: Some(key(9).address()),
+        hosts: ["relay.example".to_owned()].into(),
+        ..Relay::default()
+    };
+    let host = Host::new(relay);
+    let (mut session, hello) = host.session();
+    assert_eq!(hello, [json!(["AUTH", "a challenge"])]);
+    let user = Some(key(2).address().to_string());
+    let view = Conversation { user_id: user, ..Conversation::default() };
+    let talk = key(1).sign(view.draft(operation("secret")), Scheme::Sdk);
+    let data = key(1).sign(Dataset::default().draft(operation("open")), Scheme::Sdk);
+    host.publish(&mut session, &talk);
+    host.publish(&mut session, &data);
+    host.live.lock().unwrap().clear();
+
+    let closed = host.send(&mut session, r#"["REQ","s",{"kinds":[30410]}]"#);
+    assert!(closed[1][2].as_str().unwrap().starts_with("auth-required:"), "{closed:?}");
+    let seen_by = |session: &mut Session, filter: &str| {
+        let replies = host.send(session, &format!(r#"["REQ","s",{filter}]"#));
+        replies.iter().filter_map(|it| it[2]["content"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(seen_by(&mut session, "{}"), ["open"], "what is not asked for by name is passed over");
+    assert_eq!(seen_by(&mut session, r#"{"limit":1}"#), ["open"]);
+    let counted = host.send(&mut session, r#"["COUNT","c",{}]"#);
+    assert_eq!(counted, [json!(["COUNT", "c", {"count": 1}])], "a count tells nothing either");
+
+    for (who, sees) in [(1, true), (2, true), (3, false), (9, true)] {
+        let (mut session, _) = host.session();
+        let said = host.send(&mut session, &auth(who, |_| ()));
+        assert_eq!(said[0][2], json!(true), "{said:?}");
+        assert_eq!(!seen_by(&mut session, r#"{"kinds":[30410]}"#).is_empty(), sees, "{who}");
+        let more = view.clone().draft(operation(&format!("for {who}")));
+        host.publish(&mut session, &key(1).sign(more, Scheme::Sdk));
+        let live: Vec<String> =
+            host.live.lock().unwrap().drain(..).flat_map(|it| session.live(&it)).collect();
+        assert_eq!(live.len(), usize::from(sees), "{who}, live");
+    }
+    assert!(host.live.lock().unwrap().is_empty());
+}
+
+#[test]
+fn an_auth_is_for_this_session_this_relay_and_this_hour() {
+    let host = Host::new(Relay { hosts: ["relay.example".to_owned()].into(), ..Relay::default() });
+    let check = |frame: &str, expected: &str| {
+        let (mut session, _) = host.session();
+        let reply = host.send(&mut session, frame).remove(0);
+        assert!(reply[3].as_str().unwrap().starts_with(expected), "{reply}");
+        assert_eq!(session.proved().is_empty(), !expected.is_empty());
+    };
+    let tag = |name: &'static str, value: &'static str| {
+        move |it: &mut Draft| {
+            let others = it.tags.iter().filter(|it| it.name() != name).cloned();
+            it.tags = others.chain([Tag::pair(name, value)]).collect();
+        }
+    };
+    check(&auth(1, |_| ()), "");
+    check(&auth(1, |it| it.kind = Kind::POST), "invalid: AUTH needs kind 22242");
+    check(&auth(1, |it| it.created_at = UnixSeconds(NOW.0 - 601)), "invalid: created_at is too far");
+    check(&auth(1, |it| it.created_at = UnixSeconds(NOW.0 + 601)), "invalid: created_at is too far");
+    check(&auth(1, tag("challenge", "another")), "invalid: tag `challenge`");
+    check(&auth(1, tag("relay", "wss://other.example")), "invalid: tag `relay`");
+    check(&auth(1, tag("relay", "wss://relay.example.evil/")), "invalid: tag `relay`");
+    check(&auth(1, tag("relay", "wss://relay.example@evil/")), "invalid: tag `relay`");
+    check(&auth(1, |_| ()).replacen("a challenge", "b challenge", 1), "invalid: id ");
+    assert_eq!(host.log.head().0, 0, "an AUTH is never stored");
+    let (mut session, _) = host.session();
+    let event = auth(1, |_| ()).replacen("AUTH", "EVENT", 1);
+    assert!(host.send(&mut session, &event)[0][3].as_str().unwrap().starts_with("blocked"));
+}
+
+#[test]
+fn a_protected_event_is_taken_from_its_author_alone() {
+    let host = Host::new(Relay::default());
+    let (mut session, _) = host.session();
+    let mut draft = Post::default().draft(operation("mine"));
+    draft.tags.push(Tag::list("-", []));
+    let event = key(1).sign(draft, Scheme::Sdk);
+    let refused = host.publish(&mut session, &event).remove(0);
+    assert!(refused[3].as_str().unwrap().starts_with("auth-required"), "{refused}");
+    host.send(&mut session, &auth(1, |_| ()));
+    assert_eq!(host.publish(&mut session, &event)[0][2], json!(true));
+}
+
+#[test]
+fn the_document_tells_the_bounds_that_are_in_force() {
+    let relay = Relay { filters_max: 7, ..Relay::default() };
+    let document = Document::of(&relay, &Policy::default(), "name", "what for", key(1).address());
+    let json = serde_json::to_value(&document).unwrap();
+    assert_eq!(json["supported_nips"], json!([1, 11, 42, 45, 70]));
+    assert_eq!(json["limitation"]["max_filters"], 7);
+    assert_eq!(json["limitation"]["max_subid_length"], 64);
+    assert_eq!(json["limitation"]["auth_required"], false);
+    assert_eq!(json["pubkey"].as_str().unwrap().len(), 40);
+}
+
+#[test]
+fn failures_of_the_disk_are_not_told_to_strangers() {
+    let host = Host::new(Relay::default());
+    let (session, _) = host.session();
+    let error = crate::StoreError::Row { table: "event", row: "7".to_owned(), what: "secret".to_owned() };
+    let failed: Result<Outcome, _> = Err(crate::AppendError::Store(Arc::new(error)));
+    let text = session.outcome(post("1").id(), &failed);
+    assert!(text.contains("error: the event could not be stored") && !text.contains("secret"), "{text}");
+    assert!(
+        session.outcome(post("1").id(), &Err(crate::AppendError::Busy)).contains("error: the event log has")
+    );
+}

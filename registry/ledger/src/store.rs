@@ -1,0 +1,121 @@
+//! The one module with SQL: a SQLite file, its migrations, and typed rows in and out.
+//!
+//! - Events are only ever inserted. What else is written (counters, index runs, tiles, snapshots) follows from them.
+//! - An existing file is looked at before anything is written to it. One that is damaged, or of another program, is
+//!   left exactly as it is.
+//! - A new file appears under its name only when it is complete.
+
+mod event_row;
+mod open;
+mod outbox_row;
+mod run_row;
+mod space_row;
+mod tile_row;
+
+use std::path::PathBuf;
+
+pub(crate) use self::{
+    event_row::EventRow,
+    open::Access,
+    outbox_row::{OutboxCount, PENDING},
+    run_row::EraRow,
+    space_row::SpaceRow,
+};
+pub use self::{
+    event_row::Stored,
+    open::{DamageError, OpenError},
+};
+
+/// One connection to the file.
+#[derive(Debug)]
+pub(crate) struct Store {
+    conn: rusqlite::Connection,
+    path: PathBuf,
+}
+
+/// Why a read or a write did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite says no: the disk is full, gone, or the file changed under it.
+    #[error("the event log in {} cannot be used", path.display())]
+    Sqlite {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: rusqlite::Error,
+    },
+    /// A row holds what was never written: the file is damaged.
+    #[error("the event log is damaged: table `{table}`, row {row}: {what}")]
+    Row {
+        /// Which table.
+        table: &'static str,
+        /// Which row.
+        row: String,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+impl Store {
+    /// Runs `work` in one transaction, which is on the disk when this returns.
+    pub(crate) fn transact<T>(
+        &mut self,
+        work: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.run("BEGIN IMMEDIATE")?;
+        let outcome = work(self).and_then(|it| self.run("COMMIT").map(|()| it));
+        if outcome.is_err() && !self.conn.is_autocommit() {
+            // What cannot be rolled back either is rolled back when the file is opened again.
+            let _ = self.run("ROLLBACK");
+        }
+        outcome
+    }
+
+    fn run(&self, sql: &str) -> Result<(), StoreError> {
+        self.conn.execute_batch(sql).map_err(|it| self.error(it))
+    }
+
+    /// Runs any statement, for a test that has to make something fail.
+    #[cfg(test)]
+    pub(crate) fn execute_for_tests(&self, sql: &str) -> Result<(), StoreError> {
+        self.run(sql)
+    }
+
+    fn error(&self, source: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), source }
+    }
+
+    /// Writes one row with a statement that is prepared once.
+    fn put(&self, sql: &str, params: impl rusqlite::Params) -> Result<(), StoreError> {
+        let mut statement = self.conn.prepare_cached(sql).map_err(|it| self.error(it))?;
+        statement.execute(params).map(drop).map_err(|it| self.error(it))
+    }
+
+    /// Reads at most one row.
+    fn one<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        use rusqlite::OptionalExtension as _;
+        let mut statement = self.conn.prepare_cached(sql).map_err(|it| self.error(it))?;
+        statement.query_row(params, read).optional().map_err(|it| self.error(it))
+    }
+
+    /// Reads rows until `each` has seen them all.
+    fn each<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+        mut each: impl FnMut(T) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut statement = self.conn.prepare_cached(sql).map_err(|it| self.error(it))?;
+        let rows = statement.query_map(params, read).map_err(|it| self.error(it))?;
+        for row in rows {
+            each(row.map_err(|it| self.error(it))?)?;
+        }
+        Ok(())
+    }
+}

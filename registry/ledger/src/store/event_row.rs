@@ -1,0 +1,182 @@
+//! Rows of the log.
+
+use base::{Address, Sha256, UnixSeconds, hex};
+use rusqlite::{Row, params};
+
+use super::{Store, StoreError};
+use crate::event::{Accepted, BodyId, Claimed, EventId, Kind, Position, Scheme, Sid};
+
+const COLUMNS: &str = "seq, space, kind, n, tick, depth, created_at, received, scheme, prev_seq, id, body, author, \
+                       leaf, prev, json";
+
+/// An event as the log holds it. What can be asked without reading its JSON stands beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub(crate) space: u64,
+    pub(crate) scheme: u8,
+    pub(crate) prev_seq: Option<u64>,
+    /// Its id.
+    pub id: EventId,
+    /// The digest of its body.
+    pub body: BodyId,
+    /// Who signed it.
+    pub author: Address,
+    /// Its kind.
+    pub kind: Kind,
+    /// When, by its author's word.
+    pub created_at: UnixSeconds,
+    /// Its place.
+    pub at: Position,
+    /// The hash of its leaf in the tree.
+    pub leaf: Sha256,
+    /// The event as JSON, as its author signed it: what a subscriber is sent.
+    pub json: String,
+}
+
+/// What is written of one event.
+pub(crate) struct EventRow<'e> {
+    pub(crate) space: u64,
+    pub(crate) prev_seq: Option<u64>,
+    pub(crate) accepted: &'e Accepted,
+    pub(crate) leaf: Sha256,
+}
+
+impl Stored {
+    /// Reads the event itself. Fails only if the file is damaged: what is stored was verified before.
+    pub fn event(&self) -> Result<Accepted, StoreError> {
+        let damaged = |what: String| StoreError::Row { table: "event", row: self.at.seq.to_string(), what };
+        let scheme = scheme_of(self.scheme).ok_or_else(|| damaged("unknown scheme".to_owned()))?;
+        let claimed = Claimed::parse_stored(&self.json).map_err(|it| damaged(it.to_string()))?;
+        let event = claimed.trust(self.body, scheme);
+        if event.id() != self.id || event.kind() != self.kind || event.created_at() != self.created_at {
+            return Err(damaged("its JSON is another event's".to_owned()));
+        }
+        Ok(Accepted::new(event, self.at.clone(), self.json.clone()))
+    }
+}
+
+impl Store {
+    /// Appends one event.
+    pub(crate) fn append(&self, row: &EventRow<'_>) -> Result<(), StoreError> {
+        let (event, at) = (&row.accepted.event, &row.accepted.at);
+        let sql = "INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
+        self.put(
+            sql,
+            params![
+                at.seq,
+                row.space,
+                event.kind().0,
+                at.n,
+                at.tick,
+                at.depth,
+                event.created_at().0,
+                at.received.0,
+                scheme_number(event.scheme()),
+                row.prev_seq,
+                event.id().as_bytes(),
+                event.body().digest().as_bytes(),
+                event.author().address().as_bytes(),
+                row.leaf.as_bytes(),
+                at.prev.as_ref().map(Sha256::as_bytes),
+                row.accepted.json(),
+            ],
+        )
+    }
+
+    /// Returns the event at a place.
+    pub(crate) fn stored(&self, seq: u64) -> Result<Option<Stored>, StoreError> {
+        // Somebody may ask for a place that no number of SQLite's can have.
+        let Ok(seq) = i64::try_from(seq) else {
+            return Ok(None);
+        };
+        self.one(&format!("SELECT {COLUMNS} FROM event WHERE seq = ?1"), [seq], read)
+    }
+
+    /// Reads the events of some places, in order.
+    pub(crate) fn stored_between(
+        &self,
+        from: u64,
+        until: u64,
+        each: impl FnMut(Stored) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM event WHERE seq >= ?1 AND seq < ?2 ORDER BY seq");
+        self.each(&sql, [from, until], read, each)
+    }
+
+    /// Returns how many events there are.
+    pub(crate) fn size(&self) -> Result<u64, StoreError> {
+        let last: Option<Option<u64>> = self.one("SELECT max(seq) FROM event", [], |row| row.get(0))?;
+        Ok(last.flatten().map_or(0, |it| it + 1))
+    }
+
+    /// Returns what a parent is asked for: its depth, if the event at this place has this id.
+    pub(crate) fn depth(&self, seq: u64, id: EventId) -> Result<Option<u64>, StoreError> {
+        let sql = "SELECT depth FROM event WHERE seq = ?1 AND id = ?2";
+        self.one(sql, params![seq, id.as_bytes()], |row| row.get(0))
+    }
+
+    /// Returns the leaf hashes of some places.
+    pub(crate) fn leaves(&self, from: u64, until: u64) -> Result<Vec<Sha256>, StoreError> {
+        let mut leaves = Vec::new();
+        let sql = "SELECT leaf FROM event WHERE seq >= ?1 AND seq < ?2 ORDER BY seq";
+        let leaf = |row: &Row<'_>| row.get(0).map(Sha256::from_bytes);
+        self.each(sql, [from, until], leaf, |it| {
+            leaves.push(it);
+            Ok(())
+        })?;
+        Ok(leaves)
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let at = Position {
+        seq: row.get(0)?,
+        n: row.get(3)?,
+        tick: row.get(4)?,
+        depth: row.get(5)?,
+        received: UnixSeconds(row.get(7)?),
+        prev: row.get::<_, Option<[u8; 32]>>(14)?.map(Sha256::from_bytes),
+    };
+    Ok(Stored {
+        at,
+        space: row.get(1)?,
+        kind: Kind(row.get(2)?),
+        created_at: UnixSeconds(row.get(6)?),
+        scheme: row.get(8)?,
+        prev_seq: row.get(9)?,
+        id: EventId::from_bytes(row.get(10)?),
+        body: BodyId::from_digest(Sha256::from_bytes(row.get(11)?)),
+        author: Address::from_bytes(row.get(12)?),
+        leaf: Sha256::from_bytes(row.get(13)?),
+        json: row.get(15)?,
+    })
+}
+
+const SCHEMES: [Scheme; 5] =
+    [Scheme::SpecEip191, Scheme::SpecRaw, Scheme::SpecText, Scheme::Sdk, Scheme::SdkUtf16];
+
+fn scheme_of(number: u8) -> Option<Scheme> {
+    SCHEMES.get(usize::from(number)).copied()
+}
+
+fn scheme_number(scheme: Scheme) -> u8 {
+    // The order of the list is part of the file's format.
+    let found = (0_u8..).zip(SCHEMES).find(|it| it.1 == scheme);
+    found.map_or(0, |it| it.0)
+}
+
+/// Names the sid of a row's text form, for messages.
+pub(super) fn sid_of(text: &str) -> Option<Sid> {
+    Sid::parse(text).ok()
+}
+
+/// Reads a digest column that may be missing.
+pub(super) fn digest(bytes: Option<[u8; 32]>) -> Option<Sha256> {
+    bytes.map(Sha256::from_bytes)
+}
+
+impl std::fmt::Display for Stored {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "event {} at {} by {}", self.id, self.at.seq, hex::text(self.author.as_bytes()))
+    }
+}
