@@ -6,11 +6,39 @@
 //! - gas is a function of the card and the events, so all agree on what was too dear;
 //! - every walk is bounded by the card's limits, and a bound that is hit says so.
 
+pub mod case;
+mod crawl;
+mod evaluate;
+mod event;
+mod features;
 mod flaw;
+mod fold;
+mod gas;
+mod graph;
+mod item;
 pub mod json;
+pub mod lint;
+mod model;
 mod num;
+mod reader;
 mod selector;
+mod sigmoid;
+mod value;
+mod walk;
+mod window;
 
+pub use crawl::Stop;
+pub use evaluate::{Caps, Checkpoint, Crawl, Evaluation, Visit, evaluate, list};
+pub use event::{Content, Event};
+pub use features::{Extracted, FeatureVector};
 pub use flaw::{Code, Flaw};
+pub use graph::{Graph, GraphError};
+pub use item::{
+    Control, Direction, EventFilter, Feature, Item, Job, ModelName, ModelNameError, Output, Provenance,
+    Query, ResultFields, Spec, Start,
+};
+pub use model::{Judgement, Model};
 pub use num::Num;
 pub use selector::{Agg, Condition, Op, Path, Root, Selector, SelectorError, Step};
+pub use value::Type;
+pub use window::{Unit, Window, WindowError};

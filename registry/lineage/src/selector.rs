@@ -13,11 +13,11 @@ pub use parse::SelectorError;
 use crate::num::Num;
 
 /// The longest text of a selector.
-pub const TEXT_BYTES_MAX: usize = 256;
+pub(crate) const TEXT_BYTES_MAX: usize = 256;
 /// The most steps after the root.
-pub const STEPS_MAX: usize = 16;
+pub(crate) const STEPS_MAX: usize = 16;
 /// The most conditions in one filter.
-pub const CONDITIONS_MAX: usize = 4;
+pub(crate) const CONDITIONS_MAX: usize = 4;
 /// The longest name that needs no quotes, and the longest bare literal.
 pub(crate) const WORD_BYTES_MAX: usize = 64;
 
