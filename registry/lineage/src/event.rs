@@ -27,7 +27,8 @@ pub struct Event {
     pub tags: Vec<Vec<String>>,
     /// What it says.
     pub content: Content,
-    /// Its place in the ledger, from 1.
+    /// Its place in the ledger, from 1; 0 if it does not say.
+    #[serde(default)]
     pub seq: u64,
 }
 

@@ -180,4 +180,4 @@ fn start(reader: &mut Reader) -> Option<Start> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
