@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{Outcome, config::Config, gc, out, scrub, status, sync, validate};
+use crate::{Outcome, config::Config, gc, lineage, out, scrub, status, sync, validate};
 
 /// The model registry that a NixOS fleet can trust.
 ///
@@ -38,8 +38,25 @@ enum Command {
         /// The file
         file: PathBuf,
     },
-    /// Prints the JSON Schema of an index.
-    Schema,
+    /// Checks, explains and evaluates cards: what a model rests on, and whether that is good enough.
+    Lineage(lineage::Arguments),
+    /// Prints a JSON Schema.
+    Schema {
+        /// Which one
+        #[arg(value_enum, default_value_t = SchemaName::Index)]
+        name: SchemaName,
+    },
+}
+
+/// What there is a JSON Schema of.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SchemaName {
+    /// An index.json
+    Index,
+    /// A lineage card, with a sentence for every short key
+    Item,
+    /// What an evaluation writes back
+    Update,
 }
 
 /// Runs what was asked for.
@@ -51,6 +68,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Verify(arguments) => scrub::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::CheckConfig { file } => Config::read(&file).map(|_| Outcome::Holds).map_err(Into::into),
-        Command::Schema => out::print(catalog::SCHEMA).map(|()| Outcome::Holds),
+        Command::Lineage(arguments) => lineage::run(&arguments),
+        Command::Schema { name } => {
+            let schema = match name {
+                SchemaName::Index => catalog::SCHEMA,
+                SchemaName::Item => ::lineage::ITEM_SCHEMA,
+                SchemaName::Update => ::lineage::UPDATE_SCHEMA,
+            };
+            out::print(schema).map(|()| Outcome::Holds)
+        }
     }
 }

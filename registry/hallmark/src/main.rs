@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod gc;
 mod host;
+mod lineage;
 mod order;
 mod out;
 mod records;

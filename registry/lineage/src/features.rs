@@ -31,6 +31,16 @@ pub struct Extracted {
     pub(crate) outcome: Outcome,
 }
 
+impl Extracted {
+    /// Returns the value as people and programs read it: a text, a number, an object of counts, or `null`.
+    pub fn value_text(&self) -> String {
+        match &self.outcome {
+            Outcome::One(value) => value.to_text().into_owned(),
+            other => canonical(other),
+        }
+    }
+}
+
 /// All features of a card, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeatureVector(pub Vec<Extracted>);

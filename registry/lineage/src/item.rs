@@ -11,9 +11,12 @@ mod parts;
 
 use base::digest::Sha256;
 
+#[cfg(test)]
+pub(crate) use feature::KEYS as FEATURE_KEYS;
+pub(crate) use feature::type_after;
 pub use feature::{Feature, Spec};
-pub(crate) use feature::{KEYS as FEATURE_KEYS, type_after};
 pub use model_name::{ModelName, ModelNameError};
+#[cfg(test)]
 pub(crate) use parts::{CONTROL_KEYS, FILTER_KEYS, JOB_KEYS, OUTPUT_KEYS, PROVENANCE_KEYS, QUERY_KEYS};
 pub use parts::{Control, Direction, EventFilter, Job, Output, Provenance, Query, ResultFields};
 
