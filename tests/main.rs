@@ -10,6 +10,7 @@ mod gc;
 mod git_source;
 mod hf_cache;
 mod layering;
+mod lineage;
 mod scrub;
 mod shelf;
 mod sync;
