@@ -36,6 +36,12 @@ impl Stop {
     }
 }
 
+impl serde::Serialize for Stop {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// What a crawl found.
 #[derive(Clone, Debug)]
 pub(crate) struct Crawled {
@@ -139,7 +145,9 @@ impl<'g> Walk<'g> {
             Start::Query(query) => {
                 let found = find(self.graph, query, self.at);
                 meter.charge(gas::EDGE.saturating_mul(found.len() as u64))?;
-                found.into_iter().for_each(|it| self.enqueue(it));
+                for node in found {
+                    self.enqueue(node);
+                }
                 if self.queue.is_empty() {
                     let text = format!("the query finds no event that is visible at {}", self.at);
                     return Err(Flaw::new(Code::EStart, "/q", text));
@@ -188,7 +196,9 @@ impl<'g> Walk<'g> {
         if let Some(seed) = &self.item.job.seed {
             nodes.sort_by_cached_key(|node| seeded(seed, &self.graph.id(*node)));
         }
-        nodes.iter().for_each(|node| self.enqueue(*node));
+        for node in nodes {
+            self.enqueue(*node);
+        }
         Ok(())
     }
 

@@ -174,7 +174,6 @@ pub struct Crawl {
     /// The events, in the crawl's order.
     pub visited: Vec<Visit>,
     /// Why it ended.
-    #[serde(serialize_with = "stop_name")]
     pub stop: Stop,
     /// How many ids were named whose event is not visible.
     pub missing: u64,
@@ -197,10 +196,6 @@ pub struct Visit {
     pub seq: u64,
     /// The ids of its parents.
     pub parents: Vec<String>,
-}
-
-fn stop_name<S: serde::Serializer>(stop: &Stop, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(stop.name())
 }
 
 /// Crawls for a card and lists what was visited.

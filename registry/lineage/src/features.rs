@@ -102,10 +102,8 @@ impl<'g> Visited<'g> {
         if window.unit == Unit::Blocks {
             return window.holds(self.graph.seq(node), self.newest_seq);
         }
-        let anchor = match window.from_checkpoint {
-            true => self.checkpoint_time.unwrap_or(self.newest_time),
-            false => self.newest_time,
-        };
+        let checkpoint = self.checkpoint_time.filter(|_| window.from_checkpoint);
+        let anchor = checkpoint.unwrap_or(self.newest_time);
         window.holds(self.graph.created_at(node), anchor)
     }
 
@@ -150,7 +148,9 @@ impl<'g> Visited<'g> {
             let cost = walker.select(&bound, *node, &mut |view| {
                 let value =
                     if first == Agg::Count { Some(Value::Bool(true)) } else { Value::coerce(view, kind) };
-                value.into_iter().for_each(|it| own.add(it, (), |(), ()| false));
+                if let Some(value) = value {
+                    own.add(value, (), |(), ()| false);
+                }
             });
             meter.charge(cost)?;
             if let Outcome::One(value) = own.finish(place)? {

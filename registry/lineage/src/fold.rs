@@ -140,7 +140,9 @@ mod tests {
 
     fn fold(agg: Agg, values: &[(u64, Value<'static>)]) -> Outcome {
         let mut fold = Fold::new(agg, None);
-        values.iter().for_each(|(key, value)| fold.add(value.clone(), *key, |left, right| left < right));
+        for (key, value) in values {
+            fold.add(value.clone(), *key, |left, right| left < right);
+        }
         fold.finish("").unwrap()
     }
 

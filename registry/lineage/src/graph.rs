@@ -110,7 +110,9 @@ impl Graph {
         self.author[index] = author;
         self.packed_at[index] = packed_at;
         self.parents_at[index] = (parents_at, u32::try_from(parents.len()).map_err(|_| full())?);
-        parents.iter().for_each(|parent| self.children.add(*parent, node));
+        for parent in &parents {
+            self.children.add(*parent, node);
+        }
         self.parents.append(&mut parents);
         self.seq[index] = seq;
         self.events += 1;

@@ -96,7 +96,7 @@ impl Json {
                 clippy::cast_sign_loss,
                 reason = "the guard leaves whole numbers from 0 to 2^53"
             )]
-            Self::Number(number) if *number >= 0.0 && *number <= LAST && number.trunc() == *number => {
+            Self::Number(number) if *number >= 0.0 && *number <= LAST && number.fract() == 0.0 => {
                 Some(*number as u64)
             }
             _ => None,

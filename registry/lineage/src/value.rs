@@ -69,14 +69,10 @@ impl<'g> Value<'g> {
     pub(crate) fn of_json(value: &Json, to: Type) -> Option<Value<'static>> {
         let view = match value {
             Json::Bool(value) => View::Bool(*value),
-            Json::Number(number) => View::Double(Num::of_double(*number), *number),
+            Json::Number(number) => View::of_double(*number),
             Json::Text(text) => View::Text(Cow::Owned(text.clone())),
             Json::Null | Json::List(_) | Json::Map(_) => return None,
         };
-        if let (View::Double(_, number), Type::Bool) = (&view, to) {
-            // Exactly 1 and 0 say yes and no.
-            return [(1.0, true), (0.0, false)].iter().find(|it| it.0 == *number).map(|it| Value::Bool(it.1));
-        }
         Value::coerce(view, to)
     }
 

@@ -101,12 +101,16 @@ impl<'g> Walker<'g> {
             }
             Bound::Parents => {
                 let parents = graph.parents(node);
-                parents.iter().for_each(|it| each(View::Text(graph.id(*it))));
+                for parent in parents {
+                    each(View::Text(graph.id(*parent)));
+                }
                 gas::STEP + gas::VALUE * parents.len() as u64
             }
             Bound::Children => {
                 graph.children_into(node, self.at, &mut self.children);
-                self.children.iter().for_each(|it| each(View::Text(graph.id(*it))));
+                for child in &self.children {
+                    each(View::Text(graph.id(*child)));
+                }
                 gas::STEP + gas::VALUE * self.children.len() as u64
             }
             Bound::Fields { root, filter, steps } => {

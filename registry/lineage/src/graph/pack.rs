@@ -72,7 +72,9 @@ fn pack(keys: &mut Keys, value: &Json, out: &mut Vec<u8>) {
         Json::Text(text) => pack_block(TEXT, text.as_bytes(), out),
         Json::List(list) => {
             let mut inner = Vec::new();
-            list.iter().for_each(|it| pack(keys, it, &mut inner));
+            for it in list {
+                pack(keys, it, &mut inner);
+            }
             pack_block(LIST, &inner, out);
         }
         Json::Map(map) => pack_map(keys, out, map.iter().map(|(name, value)| (name.as_str(), value))),
@@ -110,10 +112,14 @@ fn pack_number(number: f64, out: &mut Vec<u8>) {
 /// Seven bits a byte, the lowest first; the top bit says that more follow.
 fn pack_whole(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
-        out.push((number & 0x7f) as u8 | 0x80);
+        out.push(low_bits(number) | 0x80);
         number >>= 7;
     }
-    out.push(number as u8);
+    out.push(low_bits(number));
+}
+
+fn low_bits(number: u64) -> u8 {
+    number.to_le_bytes()[0] & 0x7f
 }
 
 /// A value of an event, as it stands in memory.
@@ -208,6 +214,14 @@ impl<'g> Iterator for Values<'g> {
 }
 
 impl<'g> View<'g> {
+    /// Returns a number as packing and viewing it would.
+    pub(crate) fn of_double(number: f64) -> Self {
+        match Num::of_double(number) {
+            Some(decimal) if decimal.to_string() == number_text(number) => Self::Exact(decimal),
+            decimal => Self::Double(decimal, number),
+        }
+    }
+
     /// Returns the value of a field, if this is a map that has it.
     pub(crate) fn field(&self, key: u32) -> Option<View<'g>> {
         let Self::Map(bytes) = self else { return None };

@@ -96,13 +96,17 @@ fn the_highest_sequence_by_someone_who_may_write_counts() {
     for _ in 0..4 {
         all.rotate_left(1);
         let mut standing = Standing::default();
-        all.iter().for_each(|it| standing.take(&item, "0xa", it.clone()));
+        for it in &all {
+            standing.take(&item, "0xa", it.clone());
+        }
         assert_eq!(standing.current.unwrap().event, "e3");
         assert_eq!(standing.attestations.keys().collect::<Vec<_>>(), ["e2"]);
     }
     let open = Item::admit(&EXAMPLE.replace("\"sig\":true", "\"sig\":true,\"wl\":[\"0xz\"]")).unwrap();
     let mut standing = Standing::default();
-    all.iter().for_each(|it| standing.take(&open, "0xa", it.clone()));
+    for it in &all {
+        standing.take(&open, "0xa", it.clone());
+    }
     assert_eq!(standing.current.unwrap().event, "e2");
     assert_eq!(may_write(&open, "0xa", "0xq").unwrap_err().code, Code::EUpdater);
 }
