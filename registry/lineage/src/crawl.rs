@@ -248,4 +248,12 @@ impl Bits {
         *word |= bit;
         is_new
     }
+
+    /// Lists what is in, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Node> {
+        let words = (0_u32..).step_by(64).zip(&self.0);
+        words.flat_map(|(first, word)| {
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit)
+        })
+    }
 }

@@ -1,9 +1,11 @@
 //! `OP_AI_EVAL`: from a card, a model and the events to a result that everyone gets.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::{
-    crawl::{Stop, crawl},
+    crawl::{Crawled, Stop, crawl},
     features::{FeatureVector, Visited},
     flaw::Flaw,
     gas::Meter,
@@ -116,6 +118,53 @@ impl Evaluation {
     }
 }
 
+/// What a card takes from the events, before a model judges it.
+#[derive(Clone, Debug)]
+pub struct Extraction<'g> {
+    /// The features.
+    pub features: FeatureVector,
+    graph: &'g Graph,
+    crawled: Crawled,
+    meter: Meter,
+}
+
+impl Extraction<'_> {
+    /// Returns how many events were visited.
+    pub fn visited_count(&self) -> usize {
+        self.crawled.visited.len()
+    }
+
+    /// Lists the ids of the events that were visited, in the crawl's order.
+    pub fn visited(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.crawled.visited.iter().map(|it| self.graph.id(*it))
+    }
+
+    /// Returns what crawl and features cost.
+    pub fn gas(&self) -> u64 {
+        self.meter.used()
+    }
+}
+
+/// Crawls and extracts, without a model.
+pub fn extract<'g>(
+    graph: &'g Graph,
+    item: &Item,
+    at: Checkpoint,
+    caps: Caps,
+) -> Result<Extraction<'g>, Flaw> {
+    let mut meter = Meter::new(item.control.gas_max.min(caps.gas_max));
+    let nodes_max = item.job.limit.min(item.control.nodes_max).min(caps.nodes_max);
+    let crawled = crawl(graph, item, at.seq, nodes_max, &mut meter)?;
+    let wants_time = item.job.spec.iter().any(|spec| {
+        let window = spec.feature.as_ref().ok().and_then(|it| it.window);
+        window.is_some_and(|it| it.from_checkpoint)
+    });
+    let time = wants_time.then(|| at.time.unwrap_or_else(|| graph.newest_time(at.seq)));
+    let visited = Visited::new(graph, at.seq, &crawled.visited, time);
+    let features = visited.extract(&item.job.spec, &mut meter)?;
+    Ok(Extraction { features, graph, crawled, meter })
+}
+
 /// Evaluates a card. A model that could not be read fails when its turn comes, after the features.
 ///
 /// That order is part of the protocol: of two things that are wrong, all evaluators must name the same one.
@@ -126,41 +175,24 @@ pub fn evaluate(
     at: Checkpoint,
     caps: Caps,
 ) -> Result<Evaluation, Flaw> {
-    let mut meter = Meter::new(item.control.gas_max.min(caps.gas_max));
-    let nodes_max = item.job.limit.min(item.control.nodes_max).min(caps.nodes_max);
-    let crawled = crawl(graph, item, at.seq, nodes_max, &mut meter)?;
-    let features = extract(graph, item, at, &crawled.visited, &mut meter)?;
+    let mut extraction = extract(graph, item, at, caps)?;
     let model = model.as_ref().map_err(|flaws| first(flaws))?;
     model.check_name(&item.job.model)?;
-    let result = model.judge(&features, &mut meter)?;
+    let result = model.judge(&extraction.features, &mut extraction.meter)?;
+    let visited = extraction.visited().map(Cow::into_owned).collect();
     Ok(Evaluation {
         at: at.seq,
-        features,
-        gas: meter.used(),
+        gas: extraction.gas(),
+        features: extraction.features,
         item_hash: item.hash_text(),
         job: item.job.id.clone(),
-        missing: crawled.missing,
+        missing: extraction.crawled.missing,
         model: item.job.model.to_string(),
         model_hash: model.hash_text(),
         result,
-        stop: crawled.stop,
-        visited: crawled.visited.iter().map(|it| graph.id(*it).into_owned()).collect(),
+        stop: extraction.crawled.stop,
+        visited,
     })
-}
-
-fn extract(
-    graph: &Graph,
-    item: &Item,
-    at: Checkpoint,
-    visited: &[Node],
-    meter: &mut Meter,
-) -> Result<FeatureVector, Flaw> {
-    let wants_time = item.job.spec.iter().any(|spec| {
-        let window = spec.feature.as_ref().ok().and_then(|it| it.window);
-        window.is_some_and(|it| it.from_checkpoint)
-    });
-    let time = wants_time.then(|| at.time.unwrap_or_else(|| graph.newest_time(at.seq)));
-    Visited::new(graph, at.seq, visited, time).extract(&item.job.spec, meter)
 }
 
 fn first(flaws: &[Flaw]) -> Flaw {

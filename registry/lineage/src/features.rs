@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use crate::{
+    crawl::Bits,
     flaw::{Code, Flaw},
     fold::{Fold, Outcome},
     gas::Meter,
@@ -91,8 +92,11 @@ pub(crate) struct Visited<'g> {
 
 impl<'g> Visited<'g> {
     pub(crate) fn new(graph: &'g Graph, at: u64, visited: &[Node], checkpoint_time: Option<u64>) -> Self {
-        let mut nodes = visited.to_vec();
-        nodes.sort_unstable();
+        let mut set = Bits::new(graph.node_count());
+        for node in visited {
+            set.insert(*node);
+        }
+        let nodes: Vec<Node> = set.iter().collect();
         let newest_seq = nodes.iter().map(|it| graph.seq(*it)).max().unwrap_or(0);
         let newest_time = nodes.iter().map(|it| graph.created_at(*it)).max().unwrap_or(0);
         Self { graph, at, nodes, newest_seq, newest_time, checkpoint_time }
@@ -129,13 +133,15 @@ impl<'g> Visited<'g> {
                 continue;
             }
             let Some(first) = feature.per_event else {
+                if feature.agg == Agg::Count {
+                    let (count, cost) = walker.count(&bound, *node);
+                    found |= count > 0;
+                    all.add_count(count);
+                    meter.charge(cost)?;
+                    continue;
+                }
                 let cost = walker.select(&bound, *node, &mut |view| {
-                    let value = match feature.agg {
-                        // What is counted is not looked at.
-                        Agg::Count => Some(Value::Bool(true)),
-                        _ => Value::coerce(view, feature.kind),
-                    };
-                    if let Some(value) = value {
+                    if let Some(value) = Value::coerce(view, feature.kind) {
                         found = true;
                         all.add(value, *node, is_before);
                     }
@@ -144,14 +150,18 @@ impl<'g> Visited<'g> {
                 continue;
             };
             let mut own = Fold::new(first, None);
-            let kind = inner_kind(first, feature.kind);
-            let cost = walker.select(&bound, *node, &mut |view| {
-                let value =
-                    if first == Agg::Count { Some(Value::Bool(true)) } else { Value::coerce(view, kind) };
-                if let Some(value) = value {
-                    own.add(value, (), |(), ()| false);
-                }
-            });
+            let cost = if first == Agg::Count {
+                let (count, cost) = walker.count(&bound, *node);
+                own.add_count(count);
+                cost
+            } else {
+                let kind = inner_kind(first, feature.kind);
+                walker.select(&bound, *node, &mut |view| {
+                    if let Some(value) = Value::coerce(view, kind) {
+                        own.add(value, (), |(), ()| false);
+                    }
+                })
+            };
             meter.charge(cost)?;
             if let Outcome::One(value) = own.finish(place)? {
                 found = true;

@@ -101,6 +101,13 @@ impl<'e, K> Fold<'e, K> {
         }
     }
 
+    /// Counts values that nobody looks at.
+    pub(crate) fn add_count(&mut self, more: u64) {
+        if let Self::Count(count) = self {
+            *count += more;
+        }
+    }
+
     /// Returns what all values come to.
     pub(crate) fn finish(self, place: &str) -> Result<Outcome, Flaw> {
         let overflow = || Flaw::new(Code::EOverflow, place, "the sum is not smaller than 10^27");

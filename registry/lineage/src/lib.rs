@@ -25,13 +25,14 @@ mod reader;
 mod schema;
 mod selector;
 mod sigmoid;
+pub mod tiers;
 mod update;
 mod value;
 mod walk;
 mod window;
 
 pub use crawl::Stop;
-pub use evaluate::{Caps, Checkpoint, Crawl, Evaluation, Visit, evaluate, list};
+pub use evaluate::{Caps, Checkpoint, Crawl, Evaluation, Extraction, Visit, evaluate, extract, list};
 pub use event::{Content, Event};
 pub use explain::explain;
 pub use features::{Extracted, FeatureVector};

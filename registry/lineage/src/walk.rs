@@ -124,6 +124,28 @@ impl<'g> Walker<'g> {
         }
     }
 
+    /// Returns how many values are there, and what that costs. What is counted is not looked at.
+    pub(crate) fn count(&mut self, path: &Bound, node: Node) -> (u64, u64) {
+        let mut count = 0;
+        let cost = match path {
+            Bound::TxId => {
+                count = 1;
+                gas::VALUE
+            }
+            Bound::Parents => {
+                count = self.graph.parents(node).len() as u64;
+                gas::STEP + gas::VALUE * count
+            }
+            Bound::Children => {
+                self.graph.children_into(node, self.at, &mut self.children);
+                count = self.children.len() as u64;
+                gas::STEP + gas::VALUE * count
+            }
+            _ => self.select(path, node, &mut |_| count += 1),
+        };
+        (count, cost)
+    }
+
     fn root(&self, root: Root, node: Node) -> Element<'g> {
         match root {
             Root::Tx => Element::Tx(node),

@@ -162,6 +162,21 @@ impl<'g> Values<'g> {
         None
     }
 
+    /// Passes over one value.
+    fn pass_over(&mut self) -> Option<()> {
+        match self.byte()? {
+            TEXT | LIST | MAP => _ = self.block()?,
+            HUGE => _ = self.double()?,
+            what if what & ROUNDED != 0 => {
+                self.whole()?;
+                self.double()?;
+            }
+            what if what & EXACT != 0 => _ = self.whole()?,
+            _ => {}
+        }
+        Some(())
+    }
+
     fn block(&mut self) -> Option<&'g [u8]> {
         let length = usize::try_from(self.whole()?).ok()?;
         let (block, rest) = self.0.split_at_checked(length)?;
@@ -231,7 +246,7 @@ impl<'g> View<'g> {
             if found == u64::from(key) {
                 return values.next();
             }
-            values.next()?;
+            values.pass_over()?;
         }
     }
 
