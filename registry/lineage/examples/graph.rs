@@ -139,6 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         (file("edges.csv")?, file("events.csv")?, file("items.csv")?);
     let mut seed = Seed(8);
     let (mut graph, mut edges, mut seconds) = (Graph::new(), 0, 0.0);
+    graph.keep_for(&card(0, "down"));
     for node in 0..events {
         let fact = fact(node, &mut seed);
         edges += fact.parents.len();
@@ -155,7 +156,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         seconds += from.elapsed().as_secs_f64();
     }
     let from = Instant::now();
-    graph.seal();
+    graph.settle();
     let seal = from.elapsed().as_secs_f64();
     edges_csv.flush()?;
     events_csv.flush()?;

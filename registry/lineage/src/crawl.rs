@@ -253,7 +253,12 @@ impl Bits {
     pub(crate) fn iter(&self) -> impl Iterator<Item = Node> {
         let words = (0_u32..).step_by(64).zip(&self.0);
         words.flat_map(|(first, word)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit)
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(first + bit)
+            })
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     flaw::{Code, Flaw},
     fold::{Fold, Outcome},
     gas::Meter,
-    graph::{Graph, Node},
+    graph::{Graph, Node, columns::Column},
     item::{Feature, Spec, type_after},
     json::{canonical, tagged_hash},
     selector::Agg,
@@ -127,6 +127,7 @@ impl<'g> Visited<'g> {
         let mut walker = Walker::new(self.graph, self.at);
         let is_before = |left: &Node, right: &Node| self.graph.compare(*left, *right).is_lt();
         let mut all = Fold::new(feature.agg, feature.edges.as_deref());
+        let column = self.graph.column(&feature.selector.path, feature.kind);
         let mut found = false;
         for node in &self.nodes {
             if feature.window.is_some_and(|it| !self.is_in(it, *node)) {
@@ -137,6 +138,14 @@ impl<'g> Visited<'g> {
                     let (count, cost) = walker.count(&bound, *node);
                     found |= count > 0;
                     all.add_count(count);
+                    meter.charge(cost)?;
+                    continue;
+                }
+                if let Some((units, cost)) = column.and_then(|it| it.of_node(*node)) {
+                    found |= !units.is_empty();
+                    for units in units {
+                        all.add(Value::Num(Column::number(*units)), *node, is_before);
+                    }
                     meter.charge(cost)?;
                     continue;
                 }

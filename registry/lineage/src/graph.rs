@@ -6,12 +6,14 @@
 //! - About 150 bytes an event with two parents and 120 bytes of content; the README of the bench has figures.
 
 pub(crate) mod children;
+pub(crate) mod columns;
 mod names;
 pub(crate) mod pack;
 
 use std::{borrow::Cow, cmp::Ordering, collections::BTreeSet};
 
 use children::Children;
+use columns::Column;
 use names::Names;
 use pack::{Keys, Values, View};
 
@@ -59,7 +61,10 @@ pub struct Graph {
     packed_at: Vec<u32>,
     packed: Vec<u8>,
     children: Children,
+    columns: Vec<Column>,
     events: usize,
+    /// The largest sequence: at it and after it, all that came is visible.
+    newest_seq: u64,
 }
 
 impl Graph {
@@ -74,7 +79,7 @@ impl Graph {
         for event in events {
             graph.push(event)?;
         }
-        graph.seal();
+        graph.settle();
         Ok(graph)
     }
 
@@ -116,6 +121,8 @@ impl Graph {
         self.parents.append(&mut parents);
         self.seq[index] = seq;
         self.events += 1;
+        self.newest_seq = self.newest_seq.max(event.seq);
+        self.fill_columns(node);
         if self.children.wants_sealing() {
             self.seal();
         }
@@ -133,6 +140,21 @@ impl Graph {
         let mut children = Children::of(nodes, edges);
         children.sort_rows(|left, right| self.compare(*left, *right));
         self.children = children;
+    }
+
+    /// Seals, and gives back the memory that growing took ahead. Worth it after many events.
+    pub fn settle(&mut self) {
+        self.seal();
+        self.seq.shrink_to_fit();
+        self.created_at.shrink_to_fit();
+        self.kind.shrink_to_fit();
+        self.author.shrink_to_fit();
+        self.parents_at.shrink_to_fit();
+        self.parents.shrink_to_fit();
+        self.packed_at.shrink_to_fit();
+        self.packed.shrink_to_fit();
+        self.ids.shrink();
+        self.columns.iter_mut().for_each(Column::shrink);
     }
 
     /// Returns how many events there are.
@@ -154,7 +176,13 @@ impl Graph {
             + self.parents_at.capacity() * 8
             + self.packed_at.capacity() * 4;
         let edges = self.parents.capacity() * 4 + self.children.memory_bytes();
-        tables + edges + self.packed.capacity() + self.ids.memory_bytes() + self.people.memory_bytes()
+        let columns: usize = self.columns.iter().map(Column::memory_bytes).sum();
+        columns
+            + tables
+            + edges
+            + self.packed.capacity()
+            + self.ids.memory_bytes()
+            + self.people.memory_bytes()
     }
 
     /// Returns the largest time that a visible event says it was made at, 0 without any.
@@ -222,7 +250,13 @@ impl Graph {
     pub(crate) fn children_into(&self, node: Node, at: u64, list: &mut Vec<Node>) {
         list.clear();
         let (sealed, new) = self.children.of_node(node);
-        list.extend(sealed.iter().chain(new).filter(|it| self.is_visible(**it, at)));
+        if at >= self.newest_seq {
+            // A child is an event that came, so it is visible.
+            list.extend_from_slice(sealed);
+            list.extend_from_slice(new);
+        } else {
+            list.extend(sealed.iter().chain(new).filter(|it| self.is_visible(**it, at)));
+        }
         if !new.is_empty() {
             list.sort_unstable_by(|left, right| self.compare(*left, *right));
         }

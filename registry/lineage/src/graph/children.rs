@@ -62,7 +62,10 @@ impl Children {
         let index = node as usize;
         let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         let sealed = self.ends.get(index).map_or(&[][..], |end| &self.edges[start as usize..*end as usize]);
-        (sealed, self.waiting.get(&node).map_or(&[], Vec::as_slice))
+        (
+            sealed,
+            if self.waiting_count == 0 { &[] } else { self.waiting.get(&node).map_or(&[], Vec::as_slice) },
+        )
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

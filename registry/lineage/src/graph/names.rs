@@ -26,7 +26,9 @@ impl Names {
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         let digest = short_digest(text);
         let same = self.by_digest.range((digest, 0)..=(digest, u32::MAX));
-        same.map(|(_, number)| *number).find(|number| self.text(*number) == text)
+        let hex = Sha256::parse(text).ok();
+        let wanted = hex.as_ref().map_or((text.as_bytes(), false), |it| (it.as_bytes().as_slice(), true));
+        same.map(|(_, number)| *number).find(|number| self.stored(*number) == wanted)
     }
 
     /// Returns the number of a text, a new one if it was never seen. `None` when all numbers are taken.
@@ -74,6 +76,11 @@ impl Names {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before] >> 1);
         let end = self.ends[index];
         (&self.bytes[offset(start)..offset(end >> 1)], end & 1 == 1)
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.ends.shrink_to_fit();
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
