@@ -22,7 +22,7 @@ use std::{
 use base::digest::Sha256;
 use lineage::{Caps, Checkpoint, Event, Graph, Item, extract};
 
-/// SplitMix64, a generator that fits into five lines.
+/// `SplitMix64`, a generator that fits into five lines.
 struct Seed(u64);
 
 impl Seed {
@@ -161,18 +161,25 @@ fn main() -> Result<(), Box<dyn Error>> {
     edges_csv.flush()?;
     events_csv.flush()?;
     items_csv.flush()?;
-    let start = (0..)
-        .find(|it| ask(&graph, *it, "down", 1).is_ok_and(|it| it["visited"].as_u64() > Some(events / 2)));
-    let start = start.ok_or("no event has many below it")?;
+    // A start with some 70% of all events below it, and one with a few hundred above it.
+    let visited = |start: u64, direction: &str| {
+        ask(&graph, start, direction, 1).ok().and_then(|it| it["visited"].as_u64()).unwrap_or(0)
+    };
+    let below = events * 6 / 10..events * 8 / 10;
+    let start =
+        (0..events).step_by(usize::try_from(events / 200)?).find(|it| below.contains(&visited(*it, "down")));
+    let start = start.ok_or("no event has the right number below it")?;
+    let ancestry =
+        (0..events).find(|it| (300..600).contains(&visited(*it, "up"))).ok_or("no ancestry fits")?;
     #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
     let per_event = graph.memory_bytes() as f64 / events as f64;
     let report = serde_json::json!({
         "events": events, "edges": edges, "start": start, "push_seconds": seconds, "seal_seconds": seal,
         "bytes_per_event": per_event,
         "down": ask(&graph, start, "down", 7)?,
-        "up": ask(&graph, events - 1, "up", 7)?,
+        "up": ask(&graph, ancestry, "up", 101)?,
         "both": ask(&graph, start, "both", 3)?,
     });
-    println!("{}", serde_json::to_string_pretty(&report)?);
+    writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&report)?)?;
     Ok(())
 }

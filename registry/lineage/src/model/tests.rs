@@ -39,7 +39,7 @@ fn run(model: &str, features: &[(&str, &str)]) -> String {
 #[test]
 fn each_engine_gives_score_label_action_and_gas() {
     let check = |model: &str, features: &[(&str, &str)], expected: &str| {
-        assert_eq!(run(model, features), expected, "{model}")
+        assert_eq!(run(model, features), expected, "{model}");
     };
     let linear = r#"{"eng":"linreg","in":["a","b"],"b":"0.1","w":["0.5",2],"link":"id","imp":[null,"3"],"cls":[["0.7","ok","settle"],["-1000000000","bad"]]}"#;
     check(linear, &[("a", "1"), ("b", "0.05")], "0.7 ok settle 1010");
