@@ -13,8 +13,8 @@ pub(super) struct Names {
     /// The texts one after the other; 64 hex digits take 32 bytes.
     bytes: Vec<u8>,
     /// Where each text ends, and in the lowest bit whether it is hex.
-    ends: Vec<u64>,
-    by_digest: BTreeSet<(u64, u32)>,
+    ends: Vec<u32>,
+    by_digest: BTreeSet<(ShortDigest, u32)>,
 }
 
 impl Names {
@@ -38,11 +38,13 @@ impl Names {
         }
         let number = u32::try_from(self.len()).ok().filter(|it| *it != u32::MAX)?;
         let hex = Sha256::parse(text).ok();
+        let length = if hex.is_some() { 32 } else { text.len() };
+        let end = u32::try_from((self.bytes.len() + length) << 1 | usize::from(hex.is_some())).ok()?;
         match &hex {
             Some(digest) => self.bytes.extend_from_slice(digest.as_bytes()),
             None => self.bytes.extend_from_slice(text.as_bytes()),
         }
-        self.ends.push((self.bytes.len() as u64) << 1 | u64::from(hex.is_some()));
+        self.ends.push(end);
         self.by_digest.insert((short_digest(text), number));
         Some(number)
     }
@@ -75,7 +77,7 @@ impl Names {
         let index = number as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before] >> 1);
         let end = self.ends[index];
-        (&self.bytes[offset(start)..offset(end >> 1)], end & 1 == 1)
+        (&self.bytes[start as usize..(end >> 1) as usize], end & 1 == 1)
     }
 
     pub(super) fn shrink(&mut self) {
@@ -85,18 +87,17 @@ impl Names {
 
     pub(super) fn memory_bytes(&self) -> usize {
         // A set of this kind fills its nodes to about 70%.
-        self.bytes.capacity() + self.ends.capacity() * 8 + self.by_digest.len() * 16 * 10 / 7
+        self.bytes.capacity() + self.ends.capacity() * 4 + self.by_digest.len() * 12 * 10 / 7
     }
 }
 
-fn short_digest(text: &str) -> u64 {
-    let digest = Sha256::of(text.as_bytes());
-    digest.as_bytes().first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
-}
+/// Six bytes: nobody finds many texts that share them.
+type ShortDigest = (u32, u16);
 
-/// Offsets come from lengths in memory, so they fit.
-fn offset(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+fn short_digest(text: &str) -> ShortDigest {
+    let digest = Sha256::of(text.as_bytes());
+    let [a, b, c, d, e, f, ..] = *digest.as_bytes();
+    (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]))
 }
 
 #[cfg(test)]
