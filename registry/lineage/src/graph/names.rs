@@ -96,8 +96,9 @@ type ShortDigest = (u32, u16);
 
 fn short_digest(text: &str) -> ShortDigest {
     let digest = Sha256::of(text.as_bytes());
-    let [a, b, c, d, e, f, ..] = *digest.as_bytes();
-    (u32::from_be_bytes([a, b, c, d]), u16::from_be_bytes([e, f]))
+    let (first, rest) = digest.as_bytes().split_at(4);
+    let number = |bytes: &[u8]| bytes.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
+    (number(first), u16::from_be_bytes([rest[0], rest[1]]))
 }
 
 #[cfg(test)]
