@@ -26,8 +26,8 @@ fn desk() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let cases = fs::read_to_string(vectors("lineage-in.jsonl")).unwrap();
     let case: Value = serde_json::from_str(cases.lines().last().unwrap()).unwrap();
-    let events = case["events"].as_array().unwrap().iter().map(|it| format!("{it}\n")).collect::<String>();
-    fs::write(folder.path().join("events.jsonl"), events).unwrap();
+    let events: Vec<String> = case["events"].as_array().unwrap().iter().map(ToString::to_string).collect();
+    fs::write(folder.path().join("events.jsonl"), events.join("\n")).unwrap();
     fs::write(folder.path().join("item.json"), case["item"].to_string()).unwrap();
     fs::write(folder.path().join("model.json"), case["model"].to_string()).unwrap();
     folder

@@ -69,8 +69,7 @@ pub(super) fn lint(arguments: &Lint) -> anyhow::Result<Outcome> {
     let Some(mended) = ::lineage::lint::fix(&draft) else {
         // What is wrong besides quotes is what a check says.
         let flaws = Item::read(&draft).err().unwrap_or_default();
-        out::print(&flaws.iter().map(|it| format!("{name}: {}\n", indented(it))).collect::<String>())?;
-        return Ok(Outcome::DoesNotHold);
+        return refuse(&arguments.item, &flaws).map(|()| Outcome::DoesNotHold);
     };
     if mended == draft {
         out::print(&format!("{name}: nothing to mend\n"))?;
@@ -108,7 +107,9 @@ pub(super) fn explain(path: &Path) -> anyhow::Result<Outcome> {
 
 /// Says what is wrong with a file.
 pub(super) fn refuse(path: &Path, flaws: &[Flaw]) -> anyhow::Result<()> {
-    out::print(&flaws.iter().map(|it| format!("{}: {}\n", path.display(), indented(it))).collect::<String>())
+    let lines: Vec<String> =
+        flaws.iter().map(|it| format!("{}: {}\n", path.display(), indented(it))).collect();
+    out::print(&lines.concat())
 }
 
 /// A flaw whose text has a caret takes several lines.
