@@ -20,10 +20,12 @@ async fn schemathesis_finds_nothing_that_the_contract_does_not_say() {
     };
     let (hub, weights) = (FixtureHub::start().await, noise(1, 5_000));
     hub.put("org/ajna-good-v1", "model.bin", &weights);
+    // The operator's token lets the tests sync anything: what is listed can be fetched, so that nothing is 503.
+    hub.put("org/soma-calm-v1", "model.bin", &bytes::Bytes::from_static(b"calm"));
     let mut host = Host::of(&hub);
     let stub = entry("ajna-stub-v1", b"").artifact("sha256", json!("0".repeat(64)));
     host.index(&[entry("ajna-good-v1", &weights), entry("soma-calm-v1", b"calm"), stub]);
-    host.declares(&["ajna-good-v1", "ajna-none-v1"]);
+    host.declares(&["ajna-good-v1", "soma-calm-v1", "ajna-none-v1"]);
     host.write("operator", b"secret");
     host.http = vec!["operator_token_file = \"operator\"".into()];
     // An event is let in for its signature, which nobody finds by trying.
@@ -32,6 +34,7 @@ async fn schemathesis_finds_nothing_that_the_contract_does_not_say() {
     host.write("schemathesis.toml", signed.as_bytes());
     let daemon = Daemon::start(&host);
     daemon.until("ajna-good-v1", "deployed").await;
+    daemon.until("soma-calm-v1", "deployed").await;
     let ran = Command::new(schemathesis)
         .args(["run", &format!("{}/openapi.json", daemon.url()), "--checks", "all"])
         .args(["--header", "Authorization: Bearer secret"])

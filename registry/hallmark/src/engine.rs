@@ -494,7 +494,13 @@ impl Engine {
                 }
             }
             End::Held { why } => {
-                repos.extend(model.shown.take().iter().flat_map(|it| repos_of(&it.order)));
+                if let Some(shown) = model.shown.take() {
+                    repos.extend(repos_of(&shown.order));
+                    // Others that share a repository with it went out of sight too.
+                    for repo in &repos {
+                        publishing += usize::from(self.publish_on_disk(repo, &model));
+                    }
+                }
                 self.enter(&mut model, State::Held, texts(&why), now);
             }
             End::Failed { why, is_final } => {

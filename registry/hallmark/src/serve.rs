@@ -8,7 +8,11 @@ mod door;
 mod lock;
 mod service;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use base::{Clock as _, SystemClock};
@@ -17,6 +21,8 @@ use tokio::{
     runtime::{Handle, Runtime},
     signal::unix::{SignalKind, signal},
     sync::oneshot,
+    task::JoinHandle,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +36,7 @@ use crate::{
     engine::{Ask, Engine, EngineHandle},
     host::{Host, Place},
     http::{self, App},
-    ledger::{self, Ledger},
+    ledger::Ledger,
     metrics::Metrics,
     news::News,
     out,
@@ -61,9 +67,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 /// A daemon that serves. Dropping it without [`Daemon::until_stopped`] ends it at once.
 pub(crate) struct Daemon {
+    // Ends before the runtime does, whose timers it uses.
+    engine_thread: EngineThread,
     runtime: Runtime,
     engine: EngineHandle,
-    engine_thread: std::thread::JoinHandle<()>,
+    serving: JoinHandle<()>,
     address: SocketAddr,
     grace: Duration,
     stop: CancellationToken,
@@ -95,16 +103,12 @@ impl Daemon {
         let (engine, engine_thread) =
             start_engine(arguments.place.clone(), host, told, runtime.handle().clone(), stop.clone())?;
         if let Some(ledger) = &ledger {
-            for relay in &ledger.config().relays {
-                runtime.spawn(ledger::publish_onward(ledger.clone(), relay.0.clone()));
-            }
-            let (ledger, worlds) = (ledger.clone(), engine.worlds());
-            runtime.spawn(ledger::scribe(ledger, shelf.clone(), worlds, stop.clone()));
+            ledger.work(runtime.handle(), &shelf, engine.worlds());
         }
         let app = App::new(engine.clone(), shelf, ledger, settings, metrics, stop.clone())?;
-        runtime.spawn(http::serve(doors, app, stop.clone()));
+        let serving = runtime.spawn(http::serve(doors, app, stop.clone()));
         runtime.spawn(service::tell(engine.clone(), stop.clone()));
-        Ok(Self { runtime, engine, engine_thread, address, grace, stop, _lock: lock })
+        Ok(Self { engine_thread, runtime, engine, serving, address, grace, stop, _lock: lock })
     }
 
     /// Returns where it can be reached on this machine.
@@ -133,12 +137,46 @@ impl Daemon {
         service::stopping();
         tracing::info!("Stopping: what runs may take {} more seconds", self.grace.as_secs());
         self.stop.cancel();
-        // Jobs at the disk and requests end by themselves; what does not is parked, and the next start goes on there.
-        self.runtime.shutdown_timeout(self.grace);
-        if self.engine_thread.join().is_err() {
-            anyhow::bail!("the engine had panicked: report this");
+        // Transfers are parked, and the next start goes on there; requests and jobs at the disk end by themselves.
+        self.engine_thread.end()?;
+        let begun = Instant::now();
+        let serving = self.runtime.block_on(async { timeout(self.grace, self.serving).await });
+        self.runtime.shutdown_timeout(self.grace.saturating_sub(begun.elapsed()));
+        match serving {
+            Ok(served) => served.context("serve to the end"),
+            Err(_) => {
+                tracing::warn!("Some requests did not end within the grace period and were cut off");
+                Ok(())
+            }
         }
-        Ok(())
+    }
+}
+
+/// The engine's thread. It is told to end and waited for, whatever happens to the rest of the daemon.
+struct EngineThread {
+    stop: CancellationToken,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl EngineThread {
+    fn end(mut self) -> anyhow::Result<()> {
+        self.join()
+    }
+
+    fn join(&mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        match self.thread.take().map(std::thread::JoinHandle::join) {
+            Some(Err(_)) => anyhow::bail!("the engine had panicked: report this"),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+}
+
+impl Drop for EngineThread {
+    fn drop(&mut self) {
+        if let Err(error) = self.join() {
+            tracing::error!("{error:#}");
+        }
     }
 }
 
@@ -171,8 +209,9 @@ fn start_engine(
     (news, metrics): (Arc<News>, Arc<Metrics>),
     runtime: Handle,
     stop: CancellationToken,
-) -> anyhow::Result<(EngineHandle, std::thread::JoinHandle<()>)> {
+) -> anyhow::Result<(EngineHandle, EngineThread)> {
     let (sender, started) = std::sync::mpsc::sync_channel(1);
+    let ends = stop.clone();
     let work = move || {
         let _inside = runtime.enter();
         match Engine::new(place, host, news, metrics) {
@@ -185,6 +224,7 @@ fn start_engine(
     };
     let thread =
         std::thread::Builder::new().name("engine".to_owned()).spawn(work).context("start the engine")?;
+    let thread = EngineThread { stop: ends, thread: Some(thread) };
     let engine = started.recv().context("start the engine")??;
     Ok((engine, thread))
 }

@@ -127,13 +127,15 @@ fn hub_view(
 
 /// Takes a model out of sight: its view, and the snapshots of the cache that show its files.
 pub(super) fn hide(host: &Host, order: &Order) -> anyhow::Result<()> {
-    if !host.store.remove(&order.id).with_context(|| format!("remove the view of {}", order.id))? {
-        return Ok(());
-    }
+    let view = host.store.view(&order.id).with_context(|| format!("look at the view of {}", order.id))?;
+    let Some(view) = view else { return Ok(()) };
+    host.store.remove(&order.id).with_context(|| format!("remove the view of {}", order.id))?;
     let own = format!("hallmark/{}", order.id);
     let repos = order.files.iter().filter_map(|it| it.on_hub.as_ref()).map(|it| it.repo.as_str());
     let repos = repos.chain([own.as_str()]).collect::<BTreeSet<_>>();
-    let digests = order.files.iter().map(|it| it.want.digest).collect::<BTreeSet<_>>();
+    // What is shown may be an earlier version of it.
+    let earlier = view.files.iter().map(|it| it.digest);
+    let digests = order.files.iter().map(|it| it.want.digest).chain(earlier).collect::<BTreeSet<_>>();
     for shown in host.cache.snapshots().context("list the Hugging Face cache")? {
         if repos.contains(shown.repo.as_str()) && !digests.is_disjoint(&shown.digests) {
             let removed = host.cache.remove(&shown.repo, &shown.commit);

@@ -32,8 +32,9 @@ use crate::{
     world::{Shown, Transfer},
 };
 
-/// How many jobs may be at the disk at once.
-const DISK_JOBS_MAX: usize = 2;
+/// How many jobs may be at the disk at once. Those that show files and those that hide them must not overtake each
+/// other: what is held would come into sight again.
+const DISK_JOBS_MAX: usize = 1;
 
 /// What is on the shelf, by digest.
 pub(super) type Found = BTreeMap<Sha256, Fetched>;
@@ -61,7 +62,7 @@ pub(super) struct Tools {
     pub(super) host: Arc<Host>,
     downloader: Downloader,
     metrics: Arc<Metrics>,
-    disk: Semaphore,
+    disk: Arc<Semaphore>,
     /// Files that are being fetched: whoever wants the same bytes waits for the same flight.
     flights: RefCell<BTreeMap<Sha256, Flight>>,
 }
@@ -73,7 +74,7 @@ struct Flight {
 
 impl Tools {
     pub(super) fn new(host: Arc<Host>, downloader: Downloader, metrics: Arc<Metrics>) -> Self {
-        let (disk, flights) = (Semaphore::new(DISK_JOBS_MAX), RefCell::default());
+        let (disk, flights) = (Arc::new(Semaphore::new(DISK_JOBS_MAX)), RefCell::default());
         Self { host, downloader, metrics, disk, flights }
     }
 
@@ -192,7 +193,13 @@ impl Tools {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> anyhow::Result<T> {
-        let _seat = self.disk.acquire().await.context("wait for the disk")?;
+        let seat = Arc::clone(&self.disk).acquire_owned().await.context("wait for the disk")?;
+        // A job that is called off leaves its work to end by itself: until then the seat is taken.
+        let work = move || {
+            let done = work();
+            drop(seat);
+            done
+        };
         spawn_blocking(work).await.context("work on a thread")
     }
 

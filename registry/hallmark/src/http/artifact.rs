@@ -62,7 +62,7 @@ async fn main_file(
 ) -> Response {
     let asked = Asked::of(&app, &request);
     let answer = readable(id).and_then(|id| send(&app, asked, &id, None));
-    answer.unwrap_or_else(|problem| problem.into_response())
+    answer.unwrap_or_else(Problem::into_response)
 }
 
 /// One of a model's files, by its path.
@@ -89,13 +89,15 @@ async fn file(
 ) -> Response {
     let asked = Asked::of(&app, &request);
     let answer = readable(place).and_then(|(id, path)| send(&app, asked, &id, Some(&path)));
-    answer.unwrap_or_else(|problem| problem.into_response())
+    answer.unwrap_or_else(Problem::into_response)
 }
 
 /// Any proven object by its digest: a hashed mirror for Nix, a mirror for other hallmarks.
 #[utoipa::path(
     get, path = "/sha256/{hex}", tag = "bytes",
-    params(("hex" = String, Path, description = "The SHA-256 of the bytes, as 64 lower-case hex digits")),
+    params(
+        ("hex" = String, Path, pattern = "^[0-9a-f]{64}$", description = "The SHA-256 of the bytes, as 64 lower-case hex digits"),
+    ),
     responses(
         (status = 200, description = "The bytes", content_type = "application/octet-stream"),
         (status = 206, description = "The part of them that was asked for", content_type = "application/octet-stream"),
@@ -112,7 +114,7 @@ async fn object(
 ) -> Response {
     let asked = Asked::of(&app, &request);
     let answer = readable(hex).and_then(|hex| send_object(&app, asked, &hex));
-    answer.unwrap_or_else(|problem| problem.into_response())
+    answer.unwrap_or_else(Problem::into_response)
 }
 
 fn readable<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
@@ -226,14 +228,11 @@ fn not_served(model: &Model) -> Problem {
         At::Queued | At::Fetching => return coming(id.as_str(), &format!("is {state}{why}")),
         At::Failed => {
             let wait = model.retry_at.map(|it| it.since(SystemClock.now()).as_secs());
-            return Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "not-here",
-                "The model could not be fetched",
-            )
-            .detail(format!("{id} is {state}{why}"))
-            .remedy("remove the cause; it is tried again by itself, or at once by `hallmark sync`")
-            .retry_after(wait.unwrap_or(RETRY_SECONDS_MAX).clamp(1, RETRY_SECONDS_MAX));
+            // No 503: who asks again and again helps neither himself nor the daemon.
+            return Problem::new(StatusCode::CONFLICT, "not-here", "The model could not be fetched")
+                .detail(format!("{id} is {state}{why}"))
+                .remedy("remove the cause; it is tried again by itself, or at once by `hallmark sync`")
+                .retry_after(wait.unwrap_or(RETRY_SECONDS_MAX).clamp(1, RETRY_SECONDS_MAX));
         }
         At::Held => (StatusCode::CONFLICT, "change what the policy objects to, or the policy"),
         At::Quarantined => {

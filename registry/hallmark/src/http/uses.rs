@@ -23,14 +23,14 @@ pub(super) struct Uses {
 
 impl Uses {
     /// Writes down that an object is in use, unless that was done a moment ago.
-    pub(super) fn note(&self, shelf: &Shelf, digest: Sha256) {
+    pub(super) fn note(&self, objects: &Shelf, digest: Sha256) {
         if !self.is_due(digest, Instant::now()) {
             return;
         }
-        let shelf = shelf.clone();
+        let objects = objects.clone();
         // Nobody waits for it.
         drop(spawn_blocking(move || {
-            if let Err(error) = shelf.lease(&digest) {
+            if let Err(error) = objects.lease(&digest) {
                 tracing::warn!("The use of {digest} was not noted: {}", crate::host::with_causes(&error));
             }
         }));

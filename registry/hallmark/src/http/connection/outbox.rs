@@ -86,16 +86,16 @@ impl Outbox {
     ) -> io::Result<usize> {
         let mut queue = self.queue();
         let Some(part) = queue.parts.front_mut() else { return Ok(0) };
-        let sent = send(&part.file, part.offset, part.length)?;
-        if sent == 0 {
+        let taken = send(&part.file, part.offset, part.length)?;
+        if taken == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file has lost bytes"));
         }
         (part.offset, part.place, part.length) =
-            (part.offset + sent as u64, part.place + sent, part.length - sent);
+            (part.offset + taken as u64, part.place + taken, part.length - taken);
         if part.length == 0 {
             queue.parts.pop_front();
         }
-        Ok(sent)
+        Ok(taken)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {

@@ -139,7 +139,7 @@ impl<S: Socket> AsyncWrite for Stream<S> {
         this.opening = None;
         match this.poll_send(cx, slices) {
             Poll::Pending => this.poll_stall(cx),
-            done => {
+            done @ Poll::Ready(_) => {
                 this.is_stalled = false;
                 done
             }
