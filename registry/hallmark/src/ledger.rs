@@ -23,18 +23,18 @@ use ledger::{
     SecretKey, Sid, Signed, StoreError, VerifyError, log::ClaimError, relay::Relay,
 };
 use tokio::{
-    sync::{Semaphore, broadcast, oneshot},
+    runtime::Handle,
+    sync::{Semaphore, broadcast, oneshot, watch},
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
+use vault::Shelf;
 
-pub(crate) use self::{
-    onward::{publish_onward, statuses},
-    scribe::scribe,
-};
+pub(crate) use self::onward::statuses;
 use crate::{
     config::{LedgerConfig, RulesMode},
     host::Host,
+    world::World,
 };
 
 /// What the service manager calls the key that it hands over.
@@ -130,6 +130,14 @@ impl Ledger {
             config,
         };
         Ok(Some(Self(Arc::new(inner))))
+    }
+
+    /// Begins to write down what becomes of models, and to publish it onward; until the stop.
+    pub(crate) fn work(&self, runtime: &Handle, shelf: &Shelf, worlds: watch::Receiver<Arc<World>>) {
+        for relay in &self.config().relays {
+            runtime.spawn(onward::publish_onward(self.clone(), relay.0.clone()));
+        }
+        runtime.spawn(scribe::scribe(self.clone(), shelf.clone(), worlds));
     }
 
     /// Checks an event and puts it into the log. Returns what became of it, when that is on disk.

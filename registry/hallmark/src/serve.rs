@@ -36,7 +36,7 @@ use crate::{
     engine::{Ask, Engine, EngineHandle},
     host::{Host, Place},
     http::{self, App},
-    ledger::{self, Ledger},
+    ledger::Ledger,
     metrics::Metrics,
     news::News,
     out,
@@ -103,11 +103,7 @@ impl Daemon {
         let (engine, engine_thread) =
             start_engine(arguments.place.clone(), host, told, runtime.handle().clone(), stop.clone())?;
         if let Some(ledger) = &ledger {
-            for relay in &ledger.config().relays {
-                runtime.spawn(ledger::publish_onward(ledger.clone(), relay.0.clone()));
-            }
-            let (ledger, worlds) = (ledger.clone(), engine.worlds());
-            runtime.spawn(ledger::scribe(ledger, shelf.clone(), worlds, stop.clone()));
+            ledger.work(runtime.handle(), &shelf, engine.worlds());
         }
         let app = App::new(engine.clone(), shelf, ledger, settings, metrics, stop.clone())?;
         let serving = runtime.spawn(http::serve(doors, app, stop.clone()));

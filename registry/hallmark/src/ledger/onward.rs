@@ -45,7 +45,7 @@ const LONG: Duration = Duration::from_mins(10);
 type Line = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Publishes to one relay until the stop.
-pub(crate) async fn publish_onward(ledger: Ledger, relay: Url) {
+pub(super) async fn publish_onward(ledger: Ledger, relay: Url) {
     let stop = ledger.stop().clone();
     let mut bell = ledger.accepted();
     let mut onward = Onward { outbox: Outbox::new(Arc::clone(ledger.log())), ledger, relay, failures: 0 };

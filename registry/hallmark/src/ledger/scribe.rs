@@ -16,7 +16,6 @@ use ledger::{
     kinds::{Valid, ValidResult},
 };
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
-use tokio_util::sync::CancellationToken;
 use vault::Shelf;
 
 use super::{
@@ -34,12 +33,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(10);
 const ALIKE_MAX: u64 = 256;
 
 /// Follows the worlds until the stop.
-pub(crate) async fn scribe(
-    ledger: Ledger,
-    shelf: Shelf,
-    mut worlds: watch::Receiver<Arc<World>>,
-    stop: CancellationToken,
-) {
+pub(super) async fn scribe(ledger: Ledger, shelf: Shelf, mut worlds: watch::Receiver<Arc<World>>) {
+    let stop = ledger.stop().clone();
     let mut scribe = Scribe { ledger, shelf, seen: OrdMap::new(), has_subspace: false };
     loop {
         let world = Arc::clone(&worlds.borrow_and_update());
