@@ -409,8 +409,8 @@ async fn what_is_not_to_be_had_says_why() {
         ("%ff/artifact", 400, "bad-request", "UTF-8"),
     ] {
         let answer = raw(&daemon, &format!("/v1/models/{path}")).await;
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        let (above, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(above.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(problem["type"], format!("urn:hallmark:problem:{kind}"), "{path}: {problem}");
         assert!(problem["detail"].as_str().unwrap().contains(says), "{path}: {problem}");

@@ -103,9 +103,10 @@ fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
     }
     if whys.is_empty() {
         let ruling = gate_after(host, order, fetched)?;
-        return match ruling.objections.is_empty() {
-            true => deploy::model(host, order, fetched),
-            false => hold(host, order, ruling.objections),
+        return if ruling.objections.is_empty() {
+            deploy::model(host, order, fetched)
+        } else {
+            hold(host, order, ruling.objections)
         };
     }
     if whys.len() > WHYS_MAX {

@@ -204,25 +204,25 @@ impl Engine {
             self.tell_reload(&after, None);
             return self.publish();
         };
-        let mut changed = BTreeSet::new();
+        let mut touched = BTreeSet::new();
         match old_index {
             Some(old) if Arc::ptr_eq(old, new) => self.tell_reload(&after, None),
             Some(old) => {
                 let changes = catalog::diff(old, new);
                 self.tell_reload(&after, Some(&changes));
-                changed.extend(changes.added);
-                changed.extend(changes.revised.into_iter().map(|it| it.id));
+                touched.extend(changes.added);
+                touched.extend(changes.revised.into_iter().map(|it| it.id));
             }
             None => self.tell_reload(&after, None),
         }
-        self.reconcile(&changed, false);
+        self.reconcile(&touched, false);
     }
 
     fn tell_reload(&self, after: &Snapshot<Index, Report>, changes: Option<&catalog::Changes>) {
         let place = &self.world.location;
         let (outcome, error) = match &after.look {
             Look::Good(report) => {
-                let changed = changes.map_or_else(String::new, |it| {
+                let news = changes.map_or_else(String::new, |it| {
                     format!(
                         ": {} added, {} removed, {} revised",
                         it.added.len(),
@@ -231,7 +231,7 @@ impl Engine {
                     )
                 });
                 tracing::info!(
-                    "{place} is in force with {}{changed}",
+                    "{place} is in force with {}{news}",
                     out::counted(report.models as u64, "model")
                 );
                 ("good", None)
@@ -548,7 +548,7 @@ impl Engine {
         let text = model.why.join("; ");
         match state {
             State::Failed | State::Quarantined | State::Held => {
-                tracing::warn!("{} is {state}: {text}", model.id)
+                tracing::warn!("{} is {state}: {text}", model.id);
             }
             State::Deployed => tracing::info!("{} is deployed", model.id),
             _ => tracing::debug!("{} is {state}", model.id),

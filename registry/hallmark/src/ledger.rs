@@ -133,11 +133,11 @@ impl Ledger {
     }
 
     /// Begins to write down what becomes of models, and to publish it onward; until the stop.
-    pub(crate) fn work(&self, runtime: &Handle, shelf: &Shelf, worlds: watch::Receiver<Arc<World>>) {
+    pub(crate) fn work(&self, runtime: &Handle, of: &Shelf, worlds: watch::Receiver<Arc<World>>) {
         for relay in &self.config().relays {
             runtime.spawn(onward::publish_onward(self.clone(), relay.0.clone()));
         }
-        runtime.spawn(scribe::scribe(self.clone(), shelf.clone(), worlds));
+        runtime.spawn(scribe::scribe(self.clone(), of.clone(), worlds));
     }
 
     /// Checks an event and puts it into the log. Returns what became of it, when that is on disk.

@@ -142,13 +142,11 @@ impl Daemon {
         let begun = Instant::now();
         let serving = self.runtime.block_on(async { timeout(self.grace, self.serving).await });
         self.runtime.shutdown_timeout(self.grace.saturating_sub(begun.elapsed()));
-        match serving {
-            Ok(served) => served.context("serve to the end"),
-            Err(_) => {
-                tracing::warn!("Some requests did not end within the grace period and were cut off");
-                Ok(())
-            }
+        if let Ok(served) = serving {
+            return served.context("serve to the end");
         }
+        tracing::warn!("Some requests did not end within the grace period and were cut off");
+        Ok(())
     }
 }
 

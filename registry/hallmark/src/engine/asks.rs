@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use base::{Clock as _, ModelId, SystemClock};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Engine, equip, follow};
+use super::{Engine, Tools, equip, follow};
 use crate::{gc, host::Host, news::News, order::missing_text, scrub, state::State, world::World};
 
 /// Something that is asked of the engine.
@@ -120,7 +120,7 @@ impl Engine {
         match &taken {
             Ok(()) => tracing::info!("The config was read again"),
             Err(error) => {
-                tracing::error!("The config was not taken, the one before stays in force: {error:#}")
+                tracing::error!("The config was not taken, the one before stays in force: {error:#}");
             }
         }
         self.news.tell("config", &serde_json::json!({ "error": self.world.config_trouble }));
@@ -161,7 +161,7 @@ impl Engine {
         };
         let host = Arc::clone(&self.tools.host);
         let also = self.also.clone();
-        self.jobs.push(self.tools.in_background(move || {
+        self.jobs.push(Tools::in_background(move || {
             drop(answer.send(gc::collect(&host, &index, &also, dry_run, SystemClock.now())));
         }));
     }
@@ -177,7 +177,7 @@ impl Engine {
             return drop(answer.try_send(Err(error)));
         };
         let host = Arc::clone(&self.tools.host);
-        self.jobs.push(self.tools.in_background(move || {
+        self.jobs.push(Tools::in_background(move || {
             let each = |said| drop(answer.blocking_send(Ok(Some(said))));
             let done = scrub::all(&host, &index, &ids, repair, each).context("hash what is here");
             drop(answer.blocking_send(done.map(|()| None)));

@@ -178,7 +178,7 @@ impl Tools {
     }
 
     /// Runs something long that changes what is on disk.
-    pub(super) fn in_background(self: &Rc<Self>, work: impl FnOnce() + Send + 'static) -> Job {
+    pub(super) fn in_background(work: impl FnOnce() + Send + 'static) -> Job {
         async move {
             if let Err(panic) = spawn_blocking(work).await {
                 tracing::error!("Work in the background failed: {panic}");
