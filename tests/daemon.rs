@@ -199,6 +199,7 @@ async fn a_new_version_takes_the_place_of_the_old_one_only_once_it_is_here() {
     assert_eq!(digest(&host.view("ajna-good-v1", "model.bin")), Sha256::of(&old));
     host.done(&["status"]).says(&["ajna-good-v1", "fetching", "the earlier version stays deployed"]);
     // The hub never goes on; told to stop, the daemon does, and its next start does the rest.
+    until("the hub to hang", || hub.ranges().len() == 2);
     let (code, log) = daemon.stop();
     assert_eq!(code, Some(0), "{log}");
     let daemon = Daemon::start(&host);
