@@ -20,6 +20,7 @@ mod http_door;
 mod hub_endpoint;
 mod layering;
 mod ledger;
+mod lineage;
 mod nix_builds;
 mod relay;
 mod remote;

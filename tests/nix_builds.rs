@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::{
     daemon::Daemon,
-    host::{Host, Said, entry, until},
+    host::{Host, Said, entry},
     hub::{FixtureHub, noise},
     peers,
 };
@@ -68,7 +68,7 @@ async fn registry() -> (FixtureHub, Host, Daemon, bytes::Bytes) {
     let mut host = Host::of(&hub);
     host.wants(&[entry(ID, &bytes)]);
     let daemon = Daemon::start(&host);
-    until("the model", || host.view(ID, "model.bin").exists());
+    daemon.until(ID, "deployed").await;
     (hub, host, daemon, bytes)
 }
 

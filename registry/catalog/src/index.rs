@@ -9,6 +9,9 @@ use base::{ModelId, Sha256};
 pub(crate) use self::revision::{Kept, Revision};
 use crate::{entry::Entry, hashed::HashedText};
 
+/// How many ids are compared with one that is not there.
+const COMPARED_MAX: usize = 1_000;
+
 /// A valid index, its entries in the order of the file. To clone it is to share it.
 #[derive(Clone, Debug)]
 pub struct Index(Arc<Parts>);
@@ -72,12 +75,19 @@ impl Index {
 
     /// Returns an entry, or what to tell the person who asked for it.
     pub fn find(&self, id: &str) -> Result<&Arc<Listed>, NotFound> {
-        self.place(id).map(|at| &self.0.entries[at]).ok_or_else(|| {
-            let known =
-                self.0.by_id.iter().map(|at| self.0.entries[*at].entry.id.as_str()).collect::<Vec<_>>();
-            let nearest = crate::schema::nearest(id, &known).and_then(|it| ModelId::parse(it).ok());
-            NotFound { id: id.to_owned(), nearest }
-        })
+        self.place(id)
+            .map(|at| &self.0.entries[at])
+            .ok_or_else(|| NotFound { id: id.to_owned(), nearest: self.nearest(id) })
+    }
+
+    /// Returns the id that was probably meant. Anybody may ask for any id, so not all of a large index are compared:
+    /// who mistypes an id mostly has its beginning right.
+    fn nearest(&self, id: &str) -> Option<ModelId> {
+        let Parts { entries, by_id, .. } = &*self.0;
+        let place = by_id.partition_point(|at| entries[*at].entry.id.as_str() < id);
+        let begin = place.saturating_sub(COMPARED_MAX / 2).min(by_id.len().saturating_sub(COMPARED_MAX));
+        let known = by_id[begin..].iter().take(COMPARED_MAX).map(|at| entries[*at].entry.id.as_str());
+        crate::schema::nearest(id, &known.collect::<Vec<_>>()).and_then(|it| ModelId::parse(it).ok())
     }
 
     /// Returns all entries in the order of the file.

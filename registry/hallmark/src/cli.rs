@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::{Outcome, config::Config, demo, event, gc, http, key, out, scrub, serve, status, sync, validate};
+use crate::{
+    Outcome, config::Config, demo, event, gc, http, key, lineage, out, scrub, serve, status, sync, validate,
+};
 
 /// The model registry that a NixOS fleet can trust.
 ///
@@ -50,8 +52,14 @@ enum Command {
         /// The file
         file: PathBuf,
     },
-    /// Prints the JSON Schema of an index.
-    Schema,
+    /// Checks, explains and evaluates cards: what a model rests on, and whether that is good enough.
+    Lineage(lineage::Arguments),
+    /// Prints a JSON Schema.
+    Schema {
+        /// Which one
+        #[arg(value_enum, default_value_t = SchemaName::Index)]
+        name: SchemaName,
+    },
     /// Prints the contract of the daemon's HTTP, as OpenAPI.
     Openapi,
 }
@@ -69,6 +77,17 @@ impl Cli {
     }
 }
 
+/// What there is a JSON Schema of.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum SchemaName {
+    /// An index.json
+    Index,
+    /// A lineage card, with a sentence for every short key
+    Item,
+    /// What an evaluation writes back
+    Update,
+}
+
 /// Runs what was asked for.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
@@ -83,6 +102,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Event(command) => event::run(&command),
         Command::CheckConfig { file } => Config::read(&file).map(|_| Outcome::Holds).map_err(Into::into),
         Command::Openapi => out::print(&http::contract()?).map(|()| Outcome::Holds),
-        Command::Schema => out::print(catalog::SCHEMA).map(|()| Outcome::Holds),
+        Command::Lineage(arguments) => lineage::run(&arguments),
+        Command::Schema { name } => {
+            let schema = match name {
+                SchemaName::Index => catalog::SCHEMA,
+                SchemaName::Item => ::lineage::ITEM_SCHEMA,
+                SchemaName::Update => ::lineage::UPDATE_SCHEMA,
+            };
+            out::print(schema).map(|()| Outcome::Holds)
+        }
     }
 }

@@ -56,9 +56,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Ok(Some(outcome)) => {
             out::print(&afterwards(&stage, &daemon))?;
             if arguments.exit {
-                daemon.stop()?
+                daemon.stop()?;
             } else {
-                daemon.until_stopped()?
+                daemon.until_stopped()?;
             }
             Ok(outcome)
         }
@@ -178,9 +178,9 @@ fn opening(stage: &Stage, daemon: &Daemon) -> String {
         out::counted(stage.acts.len() as u64, "model"),
         daemon.url(),
     );
-    for act in &stage.acts {
-        text += &format!("  {:width$}  {}\n", act.id, act.about, width = acts::id_width(&stage.acts));
-    }
+    let width = acts::id_width(&stage.acts);
+    let acts = stage.acts.iter().map(|it| format!("  {:width$}  {}\n", it.id, it.about));
+    text.extend(acts);
     text + "\nWhat happens:\n\n"
 }
 

@@ -70,14 +70,13 @@ struct Counts {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let done = match Remote::find(&arguments.place)? {
-        Some(daemon) => daemon.gc(arguments.dry_run)?,
-        None => {
-            let host = Host::open(&arguments.place)?;
-            // Without an index that holds nothing is known to be unwanted, so nothing goes.
-            let index = host.index()?;
-            collect(&host, &index, &BTreeSet::new(), arguments.dry_run, SystemClock.now())?
-        }
+    let done = if let Some(daemon) = Remote::find(&arguments.place)? {
+        daemon.gc(arguments.dry_run)?
+    } else {
+        let host = Host::open(&arguments.place)?;
+        // Without an index that holds nothing is known to be unwanted, so nothing goes.
+        let index = host.index()?;
+        collect(&host, &index, &BTreeSet::new(), arguments.dry_run, SystemClock.now())?
     };
     if arguments.json {
         out::print(&(serde_json::to_string_pretty(&done).context("write the result as JSON")? + "\n"))?;

@@ -13,6 +13,7 @@ mod host;
 mod http;
 mod key;
 mod ledger;
+mod lineage;
 mod metrics;
 mod news;
 mod order;

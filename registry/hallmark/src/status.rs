@@ -41,13 +41,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         })?;
         return watch::run(&daemon).map(|()| Outcome::Holds);
     }
-    let rows = match daemon {
-        Some(daemon) => daemon.converse(daemon.rows())?,
-        None => {
-            let host = Host::open(&arguments.place)?;
-            let index = host.index()?;
-            disk::rows(&host, &index)?
-        }
+    let rows = if let Some(daemon) = daemon {
+        daemon.converse(daemon.rows())?
+    } else {
+        let host = Host::open(&arguments.place)?;
+        let index = host.index()?;
+        disk::rows(&host, &index)?
     };
     if arguments.json {
         out::print(&(serde_json::to_string_pretty(&rows).context("write the status as JSON")? + "\n"))?;

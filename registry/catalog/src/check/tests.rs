@@ -51,6 +51,30 @@ fn check_flaws(pointer: &str, value: &Value, expected: &[&str]) {
 }
 
 #[test]
+fn the_id_that_was_meant_is_found_at_both_ends_of_a_large_index() {
+    let entry = good()["models"][0].clone();
+    let models = (0..3_000).map(|number| {
+        let mut entry = entry.clone();
+        let id = format!("ajna-model-{number:04}-v2");
+        entry["artifact"]["filename"] = json!(format!("{id}.gguf"));
+        entry["artifact"]["downloadUrl"] =
+            json!(format!("https://huggingface.co/o/r/resolve/main/{id}.gguf"));
+        entry["id"] = json!(id);
+        entry
+    });
+    let text = json!({ "models": models.collect::<Vec<_>>() }).to_string();
+    let index = check(text.as_bytes(), &Contract::ours()).index.unwrap();
+    let check = |id: &str, meant: Option<&str>| {
+        let found = index.find(id).unwrap_err().nearest;
+        assert_eq!(found.as_ref().map(base::ModelId::as_str), meant, "{id}");
+    };
+    check("ajna-model-0000-v3", Some("ajna-model-0000-v2"));
+    check("ajna-model-1700-v3", Some("ajna-model-1700-v2"));
+    check("ajna-model-2999-v3", Some("ajna-model-2999-v2"));
+    check("something-else-entirely", None);
+}
+
+#[test]
 fn a_good_index_has_no_flaw_and_its_entry_can_be_found() {
     let text = good().to_string();
     let checked = check(text.as_bytes(), &Contract::ours());

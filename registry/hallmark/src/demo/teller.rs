@@ -98,7 +98,7 @@ impl<'a> Teller<'a> {
         }
         let again = news.retry_at.map(|at| again(at, SystemClock.now()));
         let whys = news.why.iter().flat_map(|it| it.lines().map(|it| it.trim().to_owned())).chain(again);
-        let whys = whys.map(|it| format!("\n{:12}{it}", "")).collect::<String>();
+        let whys = whys.map(|it| format!("\n{:12}{it}", "")).collect::<Vec<_>>().concat();
         let state = if self.in_colour {
             out::paint(tone(news.state), news.state.name())
         } else {

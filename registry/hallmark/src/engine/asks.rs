@@ -99,7 +99,9 @@ impl Engine {
             let unwanted = asked.iter().filter(|id| !self.world.models.get(*id).is_some_and(|it| it.wanted));
             self.also.extend(unwanted.cloned().collect::<Vec<_>>());
         }
-        asked.iter().for_each(|id| self.awaited.add(id.clone()));
+        for id in &asked {
+            self.awaited.add(id.clone());
+        }
         self.follower.ask_reload();
         self.try_again(&asked);
         Ok(asked.into_iter().collect())

@@ -60,7 +60,7 @@ async fn draw(daemon: &Remote, term: &Term) -> anyhow::Result<()> {
         let sheet = Sheet { why_lines_max: 1, ..Sheet::of_terminal() };
         let mut text = sheet.table(&rows, SystemClock.now());
         if left_out > 0 {
-            text += &format!("and {} more: hallmark status\n", left_out);
+            text = format!("{text}and {left_out} more: hallmark status\n");
         }
         term.clear_screen().context("clear the terminal")?;
         out::print(&text)?;

@@ -1,0 +1,75 @@
+//! Who names a node as parent: compact rows for what was sealed, a small map for what came since.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use super::Node;
+
+/// How many edges may wait, and what share of all, before the rows are built anew.
+const WAITING_MIN: usize = 4096;
+const WAITING_SHARE: usize = 8;
+
+/// The reverse of the parent links.
+#[derive(Debug, Default)]
+pub(crate) struct Children {
+    /// Where the row of each node ends.
+    ends: Vec<u32>,
+    edges: Vec<Node>,
+    waiting: BTreeMap<Node, Vec<Node>>,
+    waiting_count: usize,
+}
+
+impl Children {
+    /// Builds the rows. `edges` are pairs of parent and child.
+    pub(super) fn of(nodes: usize, edges: impl Iterator<Item = (Node, Node)> + Clone) -> Self {
+        let mut ends = vec![0_u32; nodes];
+        edges.clone().for_each(|(parent, _)| ends[parent as usize] += 1);
+        let mut total = 0;
+        for end in &mut ends {
+            // Each row starts where the one before ends; filling it moves its mark to its own end.
+            let length = std::mem::replace(end, total);
+            total += length;
+        }
+        let mut rows = vec![0; total as usize];
+        for (parent, child) in edges {
+            let end = &mut ends[parent as usize];
+            rows[*end as usize] = child;
+            *end += 1;
+        }
+        Self { ends, edges: rows, waiting: BTreeMap::new(), waiting_count: 0 }
+    }
+
+    /// Brings every row into an order.
+    pub(super) fn sort_rows(&mut self, compare: impl Fn(&Node, &Node) -> Ordering) {
+        let mut start = 0;
+        for end in &self.ends {
+            self.edges[start..*end as usize].sort_unstable_by(&compare);
+            start = *end as usize;
+        }
+    }
+
+    pub(super) fn add(&mut self, parent: Node, child: Node) {
+        self.waiting.entry(parent).or_default().push(child);
+        self.waiting_count += 1;
+    }
+
+    /// Says whether so many edges wait that building the rows anew costs little for each.
+    pub(super) fn wants_sealing(&self) -> bool {
+        self.waiting_count > WAITING_MIN.max(self.edges.len() / WAITING_SHARE)
+    }
+
+    /// Returns the sealed children of a node, and those that came since.
+    pub(super) fn of_node(&self, node: Node) -> (&[Node], &[Node]) {
+        let index = node as usize;
+        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        let sealed = self.ends.get(index).map_or(&[][..], |end| &self.edges[start as usize..*end as usize]);
+        (
+            sealed,
+            if self.waiting_count == 0 { &[] } else { self.waiting.get(&node).map_or(&[], Vec::as_slice) },
+        )
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        // A waiting edge sits in a list of its own: some 100 bytes.
+        self.ends.capacity() * 4 + self.edges.capacity() * 4 + self.waiting_count * 100
+    }
+}

@@ -1,0 +1,121 @@
+//! Values that a card in force asks for, taken out of each event when it comes.
+//!
+//! A column answers what [`Walker::select`] would, with the same cost; an event that does not fit into it is looked
+//! at as if there were none. So columns change how long an answer takes, and no bit of it.
+
+use super::{Graph, Node};
+use crate::{
+    item::Item,
+    num::Num,
+    selector::{Agg, Path},
+    value::{Type, Value},
+    walk::{Bound, Walker},
+};
+
+/// The most columns of a graph: what two dozen cards need.
+const COLUMNS_MAX: usize = 64;
+
+/// The numbers that one path finds in every event.
+#[derive(Debug)]
+pub(crate) struct Column {
+    path: Path,
+    spans: Vec<Span>,
+    units: Vec<i64>,
+}
+
+/// Where the numbers of an event stand, and what it costs to find them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Span {
+    start: u32,
+    count: u16,
+    /// 0 if the event has to be looked at: finding anything costs something.
+    cost: u16,
+}
+
+impl Column {
+    /// Returns the numbers of an event in units of 10^-9, and the cost, if the column has them.
+    pub(crate) fn of_node(&self, node: Node) -> Option<(&[i64], u64)> {
+        let span = self.spans.get(node as usize).filter(|it| it.cost != 0)?;
+        let units = &self.units[span.start as usize..][..usize::from(span.count)];
+        Some((units, u64::from(span.cost)))
+    }
+
+    fn take(&mut self, graph: &Graph, node: Node) {
+        let bound = Bound::of(&self.path, graph);
+        let start = self.units.len();
+        let mut fits = true;
+        let cost = Walker::new(graph, u64::MAX).select(&bound, node, &mut |view| {
+            if let Some(Value::Num(number)) = Value::coerce(view, Type::Num) {
+                let units = i64::try_from(number.units());
+                fits &= units.is_ok();
+                self.units.extend(units);
+            }
+        });
+        let parts = (u32::try_from(start), u16::try_from(self.units.len() - start), u16::try_from(cost));
+        let span = match parts {
+            (Ok(start), Ok(count), Ok(cost)) if fits => Span { start, count, cost },
+            _ => {
+                self.units.truncate(start);
+                Span::default()
+            }
+        };
+        let index = node as usize;
+        if index >= self.spans.len() {
+            self.spans.resize(index + 1, Span::default());
+        }
+        self.spans[index] = span;
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.spans.shrink_to_fit();
+        self.units.shrink_to_fit();
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.spans.capacity() * size_of::<Span>() + self.units.capacity() * 8
+    }
+}
+
+impl Graph {
+    /// Keeps what a card asks for in columns, of the events that are here and of those that will come.
+    ///
+    /// Worth it for a card in force over a large graph. Returns how many columns there are now.
+    pub fn keep_for(&mut self, item: &Item) -> usize {
+        for feature in item.job.spec.iter().filter_map(|it| it.feature.as_ref().ok()) {
+            let path = &feature.selector.path;
+            let is_known = self.columns.iter().any(|it| it.path == *path);
+            // Only what an event says itself stays the same when others come.
+            let is_own = matches!(path, Path::Fields { .. });
+            let is_number =
+                feature.kind == Type::Num && feature.per_event.is_none() && feature.agg != Agg::Count;
+            if is_known || !is_own || !is_number || self.columns.len() >= COLUMNS_MAX {
+                continue;
+            }
+            let mut column = Column { path: path.clone(), spans: Vec::new(), units: Vec::new() };
+            self.visible(u64::MAX).for_each(|node| column.take(self, node));
+            self.columns.push(column);
+        }
+        self.columns.len()
+    }
+
+    /// Puts a new event into the columns.
+    pub(super) fn fill_columns(&mut self, node: Node) {
+        let mut columns = std::mem::take(&mut self.columns);
+        for column in &mut columns {
+            column.take(self, node);
+        }
+        self.columns = columns;
+    }
+
+    /// Returns the column of a path, if there is one.
+    pub(crate) fn column(&self, path: &Path, kind: Type) -> Option<&Column> {
+        (kind == Type::Num).then(|| self.columns.iter().find(|it| it.path == *path)).flatten()
+    }
+}
+
+impl Column {
+    /// Returns a number of a column.
+    pub(crate) fn number(units: i64) -> Num {
+        Num::from_units(i128::from(units))
+    }
+}

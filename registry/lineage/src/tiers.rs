@@ -1,0 +1,421 @@
+//! The second tier: results of heavy models, accepted by commit, reveal and attest.
+//!
+//! - Who runs the model commits to a core before anyone sees it, and reveals it some checkpoints later.
+//! - Attesters run it too. As many as the policy asks for have to agree; one who differs opens a dispute, as long as
+//!   the challenge lasts.
+//! - The state is a fold over the phases: the order in which events of one checkpoint come changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base::digest::Sha256;
+
+use crate::{
+    flaw::{Code, Flaw},
+    item::Item,
+    json::Json,
+    lint,
+    num::Num,
+    reader::Reader,
+};
+
+/// The keys of a phase's content.
+const KEYS: [&str; 8] = ["phase", "item", "commit", "core", "salt", "cid", "reveal", "stake"];
+/// The longest content of a phase.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+/// The most attestations of one result that are kept.
+const ATTESTERS_MAX: usize = 1024;
+
+/// How results are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// How many checkpoints lie at least between commit and reveal.
+    pub reveal_after: u64,
+    /// How many attesters have to agree.
+    pub quorum: usize,
+    /// For how many checkpoints after the reveal an attester may differ.
+    pub challenge: u64,
+    /// Who attests, if they were drawn; anyone but the executor, if not.
+    pub drawn: Option<BTreeSet<String>>,
+}
+
+/// What one event of the second tier says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Phase {
+    /// "I have a result", without saying which.
+    Commit {
+        /// The id of the card's event.
+        item: String,
+        /// SHA-256 of the core's canonical text and the salt.
+        digest: Sha256,
+    },
+    /// "This is it."
+    Reveal {
+        /// The id of the commit's event.
+        commit: String,
+        /// The core.
+        core: Json,
+        /// What made the commit unguessable.
+        salt: String,
+    },
+    /// "I get this."
+    Attest {
+        /// The id of the reveal's event.
+        reveal: String,
+        /// The core that the attester gets.
+        core: Json,
+    },
+}
+
+impl Phase {
+    /// Reads the content of an event. `None` if it has no `phase`: then it is an UPDATE.
+    pub fn read(content: &str) -> Result<Option<Self>, Vec<Flaw>> {
+        if content.len() > TEXT_BYTES_MAX {
+            let text = format!("a phase has at most {TEXT_BYTES_MAX} bytes");
+            return Err(vec![Flaw::new(Code::EMismatch, "", text)]);
+        }
+        let json =
+            Json::parse(content).map_err(|error| vec![lint::explain(Code::EMismatch, content, &error)])?;
+        if json.get("phase").is_none() {
+            return Ok(None);
+        }
+        let mut flaws = Vec::new();
+        let phase = parse(&json, &mut flaws);
+        match phase {
+            Some(phase) if flaws.is_empty() => Ok(Some(phase)),
+            _ => Err(flaws),
+        }
+    }
+
+    /// Returns the digest that a commit to a core has.
+    pub fn commit_digest(core: &Json, salt: &str) -> Sha256 {
+        Sha256::of(format!("{}{salt}", core.canonical()).as_bytes())
+    }
+}
+
+fn parse(json: &Json, flaws: &mut Vec<Flaw>) -> Option<Phase> {
+    let mut reader = Reader::of(json, "", Code::EMismatch, &KEYS, flaws)?;
+    let core = |reader: &mut Reader| match reader.needed("core")? {
+        core @ Json::Map(_) => Some(core.clone()),
+        other => {
+            reader.wrong("core", format!("expected an object, found {}", other.kind()));
+            None
+        }
+    };
+    match reader.text("phase", 16)? {
+        "commit" => {
+            let item = reader.text("item", 128)?.to_owned();
+            let hex = reader.text("commit", 66)?;
+            let digest = hex.strip_prefix("0x").and_then(|it| Sha256::parse(it).ok());
+            if digest.is_none() {
+                reader.wrong("commit", "expected 0x and 64 hex digits");
+            }
+            Some(Phase::Commit { item, digest: digest? })
+        }
+        "reveal" => {
+            let commit = reader.text("commit", 128)?.to_owned();
+            let salt = reader.text("salt", 128)?.to_owned();
+            Some(Phase::Reveal { commit, core: core(&mut reader)?, salt })
+        }
+        "attest" => {
+            let reveal = reader.text("reveal", 128)?.to_owned();
+            Some(Phase::Attest { reveal, core: core(&mut reader)? })
+        }
+        _ => {
+            reader.wrong("phase", "expected commit, reveal or attest");
+            None
+        }
+    }
+}
+
+/// One event of the second tier, its signature checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// The event's id.
+    pub event: String,
+    /// Who signed it.
+    pub author: String,
+    /// The checkpoint that it came before.
+    pub checkpoint: u64,
+    /// What it says.
+    pub phase: Phase,
+}
+
+/// How far a result has come.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stage {
+    /// Promised, not shown.
+    Committed,
+    /// Shown; attesters are awaited.
+    Revealed {
+        /// What was shown.
+        core: Json,
+        /// How many agree so far.
+        agree: usize,
+    },
+    /// Enough agree, and nobody differed in time.
+    Accepted {
+        /// The result.
+        core: Json,
+        /// Who agrees.
+        agree: BTreeSet<String>,
+    },
+    /// Somebody differs: a jury decides.
+    Disputed {
+        /// What was shown.
+        core: Json,
+        /// Who differs.
+        differ: BTreeSet<String>,
+    },
+}
+
+#[derive(Clone, Debug)]
+struct Promise {
+    executor: String,
+    item: String,
+    digest: Sha256,
+    committed: u64,
+    revealed: Option<Revealed>,
+}
+
+#[derive(Clone, Debug)]
+struct Revealed {
+    core: Json,
+    checkpoint: u64,
+    attests: BTreeMap<String, (String, u64, Json)>,
+}
+
+/// All results of heavy models.
+#[derive(Clone, Debug, Default)]
+pub struct Heavy {
+    results: BTreeMap<String, Promise>,
+    /// Which commit a reveal belongs to.
+    reveals: BTreeMap<String, String>,
+}
+
+impl Heavy {
+    /// Takes one event. What is refused changes nothing, and the flaw says why.
+    pub fn take(&mut self, policy: &Policy, said: Said) -> Result<(), Flaw> {
+        match said.phase {
+            Phase::Commit { item, digest } => {
+                let result = Promise {
+                    executor: said.author,
+                    item,
+                    digest,
+                    committed: said.checkpoint,
+                    revealed: None,
+                };
+                self.results.entry(said.event).or_insert(result);
+                Ok(())
+            }
+            Phase::Reveal { commit, core, salt } => {
+                let wrong = |place: &str, text: &str| Err(Flaw::new(Code::EMismatch, place, text));
+                let Some(result) = self.results.get_mut(&commit) else {
+                    return wrong("/commit", "no such commit is known");
+                };
+                if result.executor != said.author {
+                    let text = format!("{} committed, {} reveals", result.executor, said.author);
+                    return Err(Flaw::new(Code::EUpdater, "/commit", text));
+                }
+                if said.checkpoint < result.committed.saturating_add(policy.reveal_after) {
+                    return wrong("/phase", "revealed too soon after the commit");
+                }
+                if Phase::commit_digest(&core, &salt) != result.digest {
+                    return wrong("/core", "this is not what was committed to");
+                }
+                // Only one core fits the commit, so a second reveal says the same as the first.
+                if result.revealed.is_none() {
+                    result.revealed =
+                        Some(Revealed { core, checkpoint: said.checkpoint, attests: BTreeMap::new() });
+                }
+                self.reveals.insert(said.event, commit);
+                Ok(())
+            }
+            Phase::Attest { reveal, core } => {
+                let result = self.reveals.get(&reveal).and_then(|it| self.results.get_mut(it));
+                let Some((executor, revealed)) =
+                    result.and_then(|it| Some((&it.executor, it.revealed.as_mut()?)))
+                else {
+                    return Err(Flaw::new(Code::EMismatch, "/reveal", "no such reveal is known"));
+                };
+                let is_drawn = policy.drawn.as_ref().is_none_or(|it| it.contains(&said.author));
+                if *executor == said.author || !is_drawn {
+                    let text = format!("{} is not among those who attest this", said.author);
+                    return Err(Flaw::new(Code::EUpdater, "", text));
+                }
+                let known = revealed.attests.get(&said.author);
+                if known.is_none() && revealed.attests.len() >= ATTESTERS_MAX {
+                    return Err(Flaw::new(
+                        Code::ELimits,
+                        "",
+                        format!("at most {ATTESTERS_MAX} attest one result"),
+                    ));
+                }
+                // Whoever attests twice is held to the first; of two in one checkpoint, to the smaller id.
+                let place = (said.checkpoint, said.event);
+                if known.is_none_or(|(event, checkpoint, _)| place < (*checkpoint, event.clone())) {
+                    revealed.attests.insert(said.author, (place.1, place.0, core));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Lists the commits to results of a card.
+    pub fn commits<'h>(&'h self, item: &'h str) -> impl Iterator<Item = &'h str> {
+        self.results.iter().filter(move |it| it.1.item == item).map(|it| it.0.as_str())
+    }
+
+    /// Returns how far the result of a commit has come at a checkpoint, or `None` if there is no such commit.
+    pub fn stage(&self, policy: &Policy, item: &Item, commit: &str, now: u64) -> Option<Stage> {
+        let result = self.results.get(commit)?;
+        let Some(revealed) = &result.revealed else { return Some(Stage::Committed) };
+        let last = revealed.checkpoint.saturating_add(policy.challenge);
+        let in_time = revealed.attests.iter().filter(|(_, (_, checkpoint, _))| *checkpoint <= last);
+        let (agree, differ): (Vec<_>, Vec<_>) =
+            in_time.partition(|(_, (_, _, core))| agrees(item, &revealed.core, core));
+        let names =
+            |list: Vec<(&String, _)>| list.into_iter().map(|it| it.0.clone()).collect::<BTreeSet<String>>();
+        let core = revealed.core.clone();
+        Some(if !differ.is_empty() {
+            Stage::Disputed { core, differ: names(differ) }
+        } else if agree.len() >= policy.quorum && now > last {
+            Stage::Accepted { core, agree: names(agree) }
+        } else {
+            Stage::Revealed { core, agree: agree.len() }
+        })
+    }
+}
+
+/// Says whether two cores are the same, or near enough if the card says that bits may differ.
+fn agrees(item: &Item, revealed: &Json, attested: &Json) -> bool {
+    if item.control.deterministic {
+        return revealed.canonical() == attested.canonical();
+    }
+    let label = |core: &Json| core.get("result").and_then(|it| it.get("label")).cloned();
+    let score = |core: &Json| core.get("result").and_then(|it| it.get("score")).and_then(Num::of_json);
+    let (Some(left), Some(right)) = (score(revealed), score(attested)) else { return false };
+    let apart = left.units().abs_diff(right.units());
+    apart <= item.control.tolerance.units().unsigned_abs() && label(revealed) == label(attested)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::item::tests::EXAMPLE;
+
+    fn policy() -> Policy {
+        Policy { reveal_after: 2, quorum: 3, challenge: 5, drawn: None }
+    }
+
+    fn core(score: &str, label: &str) -> Json {
+        Json::parse(&format!(r#"{{"result":{{"score":{score},"label":"{label}"}}}}"#)).unwrap()
+    }
+
+    fn said(event: &str, author: &str, checkpoint: u64, phase: Phase) -> Said {
+        Said { event: event.to_owned(), author: author.to_owned(), checkpoint, phase }
+    }
+
+    fn attest(event: &str, author: &str, checkpoint: u64, core: Json) -> Said {
+        said(event, author, checkpoint, Phase::Attest { reveal: "r".to_owned(), core })
+    }
+
+    /// A result that was committed at 1 and revealed at 3.
+    fn revealed() -> Heavy {
+        let digest = Phase::commit_digest(&core("0.5", "ok"), "salt");
+        let mut heavy = Heavy::default();
+        let commit = Phase::Commit { item: "i".to_owned(), digest };
+        heavy.take(&policy(), said("c", "0xe", 1, commit)).unwrap();
+        heavy.take(&policy(), said("r", "0xe", 3, reveal("0.5"))).unwrap();
+        heavy
+    }
+
+    fn reveal(score: &str) -> Phase {
+        Phase::Reveal { commit: "c".to_owned(), core: core(score, "ok"), salt: "salt".to_owned() }
+    }
+
+    fn card(deterministic: bool) -> Item {
+        Item::admit(&EXAMPLE.replace("\"det\":true", &format!("\"det\":{deterministic}"))).unwrap()
+    }
+
+    #[test]
+    fn enough_that_agree_within_the_tolerance_accept_a_result_once_the_challenge_is_over() {
+        let mut heavy = revealed();
+        for (author, score) in [("0xa", "0.5"), ("0xb", "0.5001"), ("0xd", "0.4999")] {
+            heavy.take(&policy(), attest(author, author, 4, core(score, "ok"))).unwrap();
+        }
+        let stage = |now| heavy.stage(&policy(), &card(false), "c", now).unwrap();
+        assert_eq!(stage(8), Stage::Revealed { core: core("0.5", "ok"), agree: 3 });
+        assert!(matches!(stage(9), Stage::Accepted { agree, .. } if agree.len() == 3));
+        // To the bit they are not the same.
+        let strict = heavy.stage(&policy(), &card(true), "c", 9).unwrap();
+        assert!(matches!(strict, Stage::Disputed { differ, .. } if differ.len() == 2));
+        assert_eq!(heavy.commits("i").collect::<Vec<_>>(), ["c"]);
+        assert_eq!(heavy.stage(&policy(), &card(false), "x", 9), None);
+    }
+
+    #[test]
+    fn one_who_differs_in_time_opens_a_dispute() {
+        let check = |checkpoint: u64, other: Json, disputed: bool| {
+            let mut heavy = revealed();
+            heavy.take(&policy(), attest("x", "0xx", checkpoint, other)).unwrap();
+            let stage = heavy.stage(&policy(), &card(false), "c", 20).unwrap();
+            assert_eq!(matches!(stage, Stage::Disputed { .. }), disputed);
+        };
+        check(8, core("0.50011", "ok"), true);
+        check(8, core("0.5", "bad"), true);
+        check(8, Json::Null, true);
+        check(9, core("0.7", "ok"), false);
+        check(8, core("0.50009", "ok"), false);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_a_code() {
+        let refused = |said: Said| revealed().take(&policy(), said).unwrap_err().code;
+        assert_eq!(refused(said("r2", "0xz", 3, reveal("0.5"))), Code::EUpdater);
+        assert_eq!(refused(said("r2", "0xe", 2, reveal("0.5"))), Code::EMismatch);
+        assert_eq!(refused(said("r2", "0xe", 3, reveal("0.6"))), Code::EMismatch);
+        assert_eq!(refused(attest("x", "0xe", 4, core("0.5", "ok"))), Code::EUpdater);
+        let unknown = Phase::Attest { reveal: "q".to_owned(), core: core("1", "ok") };
+        assert_eq!(refused(said("x", "0xa", 4, unknown)), Code::EMismatch);
+        let drawn = Policy { drawn: Some(BTreeSet::from(["0xq".to_owned()])), ..policy() };
+        assert!(revealed().take(&drawn, attest("x", "0xa", 4, core("0.5", "ok"))).is_err());
+    }
+
+    #[test]
+    fn attesters_may_come_in_any_order_and_count_once() {
+        let all = [
+            attest("a1", "0xa", 4, core("0.5", "ok")),
+            attest("a2", "0xa", 5, core("0.9", "ok")),
+            attest("b1", "0xb", 4, core("0.5", "ok")),
+            attest("b0", "0xb", 4, core("0.5", "ok")),
+        ];
+        let mut stages = Vec::new();
+        for turn in 0..all.len() {
+            let mut heavy = revealed();
+            for index in 0..all.len() {
+                heavy.take(&policy(), all[(turn + index) % all.len()].clone()).unwrap();
+            }
+            stages.push(heavy.stage(&policy(), &card(false), "c", 9).unwrap());
+        }
+        assert_eq!(stages[0], Stage::Revealed { core: core("0.5", "ok"), agree: 2 });
+        assert!(stages.iter().all(|it| *it == stages[0]));
+    }
+
+    #[test]
+    fn phases_are_read_from_contents() {
+        let hash = format!("0x{}", "ab".repeat(32));
+        let read = |text: &str| Phase::read(text).map_err(|flaws| flaws[0].place.clone());
+        let commit = read(&format!(r#"{{"phase":"commit","item":"i","commit":"{hash}"}}"#));
+        assert!(matches!(commit, Ok(Some(Phase::Commit { .. }))));
+        let reveal = read(r#"{"phase":"reveal","commit":"c","core":{},"salt":"s"}"#);
+        assert!(matches!(reveal, Ok(Some(Phase::Reveal { .. }))));
+        assert!(matches!(
+            read(r#"{"phase":"attest","reveal":"r","core":{}}"#),
+            Ok(Some(Phase::Attest { .. }))
+        ));
+        assert_eq!(read(r#"{"gas":1}"#), Ok(None));
+        assert_eq!(read(r#"{"phase":"vote"}"#), Err("/phase".to_owned()));
+        assert_eq!(read(r#"{"phase":"commit","item":"i","commit":"0x"}"#), Err("/commit".to_owned()));
+        assert_eq!(read(r#"{"phase":"attest","reveal":"r","core":1}"#), Err("/core".to_owned()));
+    }
+}
