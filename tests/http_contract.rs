@@ -29,8 +29,8 @@ async fn schemathesis_finds_nothing_that_the_contract_does_not_say() {
     host.write("operator", b"secret");
     host.http = vec!["operator_token_file = \"operator\"".into()];
     // An event is let in for its signature, which nobody finds by trying.
-    let signed = "[[operations]]\ninclude-path = \"/v1/events\"\ninclude-method = \"POST\"\n\
-                  checks.positive_data_acceptance.enabled = false\n";
+    let signed = "[[operations]]\ninclude-name = \"POST /v1/events\"\n\
+                  checks.positive_data_acceptance.expected-statuses = [\"2xx\", \"400\", \"415\"]\n";
     host.write("schemathesis.toml", signed.as_bytes());
     let daemon = Daemon::start(&host);
     daemon.until("ajna-good-v1", "deployed").await;

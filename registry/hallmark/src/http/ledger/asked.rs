@@ -52,7 +52,8 @@ impl Asked {
                 let value: String = value.chars().take(80).collect();
                 Problem::bad_request(format!("{name}={value} cannot be read"), format!("{name} is {what}"))
             };
-            let number = || value.parse::<u64>().ok();
+            // The contract has no larger numbers, and no event is signed that late.
+            let number = || value.parse::<u64>().ok().filter(|it| i64::try_from(*it).is_ok());
             asked.filter = match (&*name, tag) {
                 ("limit", _) => {
                     let limit = number().filter(|it| (1..=LIMIT_MAX).contains(it));

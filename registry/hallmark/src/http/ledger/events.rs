@@ -29,7 +29,7 @@ pub(super) struct Page {
 #[utoipa::path(
     get, path = "/v1/events", tag = "ledger",
     params(
-        ("kind" = Option<u16>, Query, description = "of this kind; several times for one of several"),
+        ("kind" = Option<u16>, Query, maximum = 65535, description = "of this kind; several times for one of several"),
         ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address; several times for one of several"),
         ("id" = Option<String>, Query, pattern = "^[0-9a-f]{64}$", description = "with this id; several times for one of several"),
         ("sid" = Option<String>, Query, description = "in this subspace; `tag.<name>` asks likewise for any tag's first value"),
