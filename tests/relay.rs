@@ -254,8 +254,10 @@ async fn closed_kinds_are_seen_by_their_parties_alone() {
 async fn a_client_that_keeps_to_no_bound_is_let_go() {
     let (_host, daemon) = quiet(&["clients_max = 3"]).await;
     let mut client = Client::of(&daemon, "/").await;
-    client.0.send(Message::text("x".repeat(3 << 20))).await.unwrap();
-    assert!(client.text().await.is_none_or(|it| it.contains("NOTICE")), "too long a frame");
+    // The relay may hang up before all of it is sent.
+    let sent = client.0.send(Message::text("x".repeat(3 << 20))).await;
+    let is_refused = sent.is_err() || client.text().await.is_none_or(|it| it.contains("NOTICE"));
+    assert!(is_refused, "too long a frame");
     let mut client = Client::of(&daemon, "/").await;
     let mut said = 0;
     for _ in 0..200 {
@@ -287,7 +289,8 @@ async fn a_flood_of_bad_signatures_is_answered_and_others_are_served() {
     let mut bad = good.clone();
     bad["sig"] = other["sig"].clone();
     for _ in 0..100 {
-        flood.say(&json!(["EVENT", bad])).await;
+        // It may be sent away before it has said all of it.
+        drop(flood.0.send(Message::text(json!(["EVENT", bad]).to_string())).await);
     }
     // So many are looked at, then the flood is told to slow down or sent away.
     let mut looked_at = 0;
