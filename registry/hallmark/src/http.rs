@@ -1,6 +1,6 @@
 //! The daemon's HTTP: routes, and what holds for all of them.
 //!
-//! - A handler parses, asks the [`World`](crate::world::World), and answers; it waits for no job and holds no lock.
+//! - A handler parses, asks the [`World`], and answers; it waits for no job and holds no lock.
 //! - Every error is a problem document with a remedy, on the hub's routes that protocol's own headers.
 //! - Every connection, head, body, wait and queue has a bound.
 
