@@ -82,9 +82,7 @@ fn decide(grounds: &Grounds<'_>, listed: &Arc<Listed>, here: Option<&Model>) -> 
     // Of an entry that reads as before, what was done about it once need not be done again.
     let noted = here.filter(|it| it.listed.as_ref().is_some_and(|old| Arc::ptr_eq(old, listed)));
     if listed.is_stub {
-        // Whoever asks for it once more is told once more.
-        let is_done = !grounds.changed.contains(id)
-            && noted.is_some_and(|it| it.state == State::Stub && it.wanted == wanted);
+        let is_done = noted.is_some_and(|it| it.state == State::Stub && it.wanted == wanted);
         return (!is_done).then_some(Action::Stub { wanted });
     }
     if let Some(why) = grounds.wants.refused.get(id) {
