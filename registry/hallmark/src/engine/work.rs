@@ -172,7 +172,7 @@ impl Tools {
                         Ok(None) => continue,
                         Ok(Some(_)) => orders.push(shown.order.as_ref()),
                         Err(error) => {
-                            drop(hidden.insert(id.to_string(), format!("look at its view: {error}")))
+                            hidden.insert(id.to_string(), format!("look at its view: {error}"));
                         }
                     }
                     fetched.extend(shown.files.values().map(|it| (it.digest(), Fetched::Stands(it.clone()))));
