@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use base::{Clock as _, SystemClock};
+use base::{Clock as _, SystemClock, UnixSeconds};
 use console::Term;
+use serde::Deserialize;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{sleep, timeout},
@@ -13,7 +14,6 @@ use tokio::{
 
 use super::{Row, Sheet, again, one_line};
 use crate::{
-    news::ModelNews,
     out,
     remote::{Events, Remote},
     state::State,
@@ -23,6 +23,17 @@ use crate::{
 const DRAW_PAUSE: Duration = Duration::from_millis(200);
 /// How often the table is drawn again while it shows how long something still takes.
 const TICK: Duration = Duration::from_secs(1);
+
+/// What the news say of a model.
+#[derive(Deserialize)]
+struct ModelNews {
+    id: String,
+    state: State,
+    #[serde(default)]
+    why: Vec<String>,
+    #[serde(default)]
+    retry_at: Option<UnixSeconds>,
+}
 
 pub(super) fn run(daemon: &Remote) -> anyhow::Result<()> {
     daemon.converse(async {
