@@ -5,6 +5,7 @@ mod branch;
 mod described;
 mod faults;
 mod forge;
+mod hooks;
 mod review;
 mod scene;
 mod signed;
