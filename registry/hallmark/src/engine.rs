@@ -31,9 +31,8 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -49,7 +48,7 @@ use crate::{
     delivery::End,
     host::{Host, Place},
     metrics::Metrics,
-    news::News,
+    news::{ModelNews, News},
     order::{Choice, Places, choose, misfiled_text, missing_text},
     state::State,
     world::World,
@@ -103,7 +102,7 @@ impl Engine {
         let bell = Arc::new(Notify::new());
         let (follower, schema) = follow::follow(&host, Arc::clone(&bell))?;
         let location = host.config.catalog.index.to_string();
-        let (places, tools) = equip(host, &metrics)?;
+        let (places, tools) = equip(host, &metrics, Tools::turns())?;
         let (sender, asks) = mpsc::channel(ASKS_MAX);
         let world = World {
             location,
@@ -223,7 +222,9 @@ impl Engine {
         let (wants, missing) = self.wants(&host, &index);
         for (id, text) in missing.iter().filter(|(id, _)| !self.world.missing.contains_key(*id)) {
             tracing::warn!("{text}");
-            self.news.tell("model", &json!({ "id": id, "state": State::Missing, "why": [text] }));
+            let (id, why) = (id.clone(), vec![text.clone()]);
+            let news = ModelNews { id, from: None, state: State::Missing, why, retry_at: None };
+            self.news.tell("model", &news);
         }
         self.world.missing = missing;
         let grounds = Grounds {
@@ -289,10 +290,10 @@ pub(crate) struct Settled {
 }
 
 /// Opens what jobs work with.
-fn equip(host: Host, metrics: &Arc<Metrics>) -> anyhow::Result<(Places, Rc<Tools>)> {
+fn equip(host: Host, metrics: &Arc<Metrics>, disk: Arc<Semaphore>) -> anyhow::Result<(Places, Rc<Tools>)> {
     let settings = host.config.settings().map_err(anyhow::Error::msg)?;
     let places = Places::of(&host.config)?;
     let downloader =
         Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
-    Ok((places, Rc::new(Tools::new(Arc::new(host), downloader, Arc::clone(metrics)))))
+    Ok((places, Rc::new(Tools::new(Arc::new(host), downloader, Arc::clone(metrics), disk))))
 }
