@@ -26,7 +26,7 @@ use catalog::{
 };
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::peers;
+use crate::support::{peers, tls};
 
 /// Long enough for a busy machine; no story waits so long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -697,35 +697,9 @@ fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
         return;
     }
     scene.push("{1}");
-    let (certificate, key) = (scene.folder.path().join("cert.pem"), scene.folder.path().join("key.pem"));
-    let mut openssl = Command::new("openssl");
-    openssl.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]);
-    openssl.args([
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-        "-keyout",
-    ]);
-    let Ok(made) = openssl.arg(&key).arg("-out").arg(&certificate).output() else {
-        peers::skip("an index over https", "there is no openssl to make a certificate with");
-        return;
-    };
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let Some(identity) = tls::Identity::make(scene.folder.path(), "an index over https") else { return };
     let server = Server::start(scene.folder.path(), None);
-    let port = server.encrypt(&certificate, &key);
+    let port = server.runtime.as_ref().unwrap().block_on(identity.terminate(server.address));
     let place = format!("git+https://localhost:{port}/models.git");
 
     let seen = look(&follow(&place, scene.options()));
@@ -736,40 +710,10 @@ fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", story, "--nocapture"])
         .env(TLS_PLACE, place)
-        .env("SSL_CERT_FILE", certificate)
+        .env("SSL_CERT_FILE", identity.certificate())
         .output()
         .unwrap();
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
-
-impl Server {
-    /// Puts encryption in front of this server, and returns the port.
-    fn encrypt(&self, certificate: &Path, key: &Path) -> u16 {
-        use tokio_rustls::rustls::{
-            ServerConfig,
-            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-        };
-        let certificates = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_file(key).unwrap();
-        let config =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let runtime = self.runtime.as_ref().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let (port, plain) = (listener.local_addr().unwrap().port(), self.address);
-        runtime.spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    // A client that does not like the certificate hangs up; that is one of the stories.
-                    let Ok(mut near) = acceptor.accept(socket).await else { return };
-                    let mut far = tokio::net::TcpStream::connect(plain).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-            }
-        });
-        port
-    }
 }

@@ -22,6 +22,7 @@ mod layering;
 mod ledger;
 mod lineage;
 mod nix_builds;
+mod onward;
 mod relay;
 mod remote;
 mod scrub;

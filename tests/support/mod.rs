@@ -5,3 +5,5 @@ pub(crate) mod host;
 pub(crate) mod hub;
 pub(crate) mod peers;
 pub(crate) mod pull;
+pub(crate) mod relay;
+pub(crate) mod tls;
