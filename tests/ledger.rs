@@ -3,26 +3,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write as _,
-    net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
-    process::Command,
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
-use axum::http::Uri;
-use base::{Sha256, SystemClock, UnixSeconds};
-use ledger::{
-    Derived as _, Fold as _, Live, Log, Membership, Options, Policy, SecretKey, Sid,
-    event::Scheme,
-    kinds::{Conversation, Operation, Post, Subspace},
-};
+use base::{Sha256, SystemClock};
+use ledger::{Derived as _, Fold as _, Live, Log, Membership, Options, Policy, SecretKey};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
     daemon::Daemon,
-    host::{Entry, Host, Said, digest, entry},
+    events::{fed, post, publish, run},
+    host::{Entry, Host, digest, entry},
     hub::{FixtureHub, Way, noise},
 };
 
@@ -58,26 +51,6 @@ async fn until_said(daemon: &Daemon, id: &str, result: &str) -> Value {
 
 fn kinds(graph: &Value) -> Vec<u64> {
     graph["nodes"].as_array().unwrap().iter().map(|it| it["kind"].as_u64().unwrap()).collect()
-}
-
-fn hallmark(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
-    command.args(words);
-    command
-}
-
-fn run(words: &[&str]) -> Said {
-    hallmark(words).output().unwrap().into()
-}
-
-/// Runs a command with something on its standard input.
-fn fed(words: &[&str], input: &str) -> Said {
-    use std::process::Stdio;
-    let mut command = hallmark(words);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -335,112 +308,6 @@ async fn the_pages_show_what_the_log_knows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_auditor_walks_a_subspace_back_to_its_first_event_and_believes_nobody() {
-    let hub = FixtureHub::start().await;
-    let mut host = Host::of(&hub);
-    host.index(&[]);
-    host.ledger = vec!["private_kinds = [30410]".to_owned()];
-    let daemon = Daemon::start(&host);
-    let (me, other) = (SecretKey::from_bytes([9; 32]).unwrap(), SecretKey::from_bytes([8; 32]).unwrap());
-    let space = Subspace { subspace_name: Some("audited".to_owned()), ..Subspace::default() };
-    let sid = space.computed_sid();
-    let operation = |content: String| {
-        let created_at = UnixSeconds(1_700_000_000);
-        Operation { created_at, sid: Some(sid.clone()), content, ..Operation::default() }
-    };
-    let genesis = me.sign(space.draft(operation(String::new())), Scheme::SpecEip191);
-    publish(&daemon, &genesis.to_json()).await;
-    let checkpoint = daemon.get("/checkpoint").await.text().await.unwrap();
-    let checkpoint = host.write("checkpoint", checkpoint.as_bytes());
-    for number in 0..620 {
-        let secret = Conversation::default().draft(operation(number.to_string()));
-        let open = Post::default().draft(operation(number.to_string()));
-        let event =
-            if number % 100 == 7 { other.sign(secret, Scheme::Sdk) } else { me.sign(open, Scheme::Sdk) };
-        publish(&daemon, &event.to_json()).await;
-        // Others write in between.
-        if number % 50 == 0 {
-            publish(&daemon, &post(&other, number)).await;
-        }
-    }
-    let log_key = daemon.json("/v1/log").await["log_key"].as_str().unwrap().to_owned();
-    let (url, sid, checkpoint) = (daemon.url(), sid.to_string(), checkpoint.to_str().unwrap().to_owned());
-    let words = ["event", "audit", &sid, "--log-key", &log_key, "--since", &checkpoint];
-    let said = run(&[&words[..], &["--daemon", &url, "--json"]].concat());
-    assert_eq!(said.code, Some(0), "{said:#?}");
-    let walked = &said.json()["walked"];
-    assert_eq!((&walked["events"], &walked["closed"]), (&json!(621), &json!(7)), "{walked}");
-    assert_eq!((&walked["first"], &walked["first_kind"]), (&json!(genesis.id()), &json!(30100)));
-    assert!(walked["since"].as_u64().is_some_and(|it| it <= 2), "{walked}");
-    // The operator sees all of it.
-    let state = host.path("state");
-    let said = run(&[&words[..], &["--state", state.to_str().unwrap()]].concat());
-    said.says(&["holds: 621 events, each linked"]).says(&["the log has only grown since"]);
-    assert!(!said.out.contains("closed"), "{said:#?}");
-
-    // A log that rewrites, leaves out or puts in between is found out, whichever page it does it on.
-    let liar = Liar::before(daemon.address().parse().unwrap()).await;
-    let words = [&words[..], &["--daemon", &liar.url]].concat();
-    assert_eq!(run(&words).code, Some(0), "it tells the truth so far");
-    let middle = daemon.json(&format!("/v1/subspaces/{sid}/chain?limit=300")).await;
-    let leaf = |at: usize| json!(middle["leaves"][at]).to_string();
-    for (from, to, found) in [
-        (format!("{},", leaf(250)), String::new(), "something was left out or changed"),
-        (leaf(250), leaf(251), "something was left out or changed"),
-        ("\\\"n\\\":5,".to_owned(), "\\\"n\\\":6,".to_owned(), "something was left out or changed"),
-        (
-            "\"content\":\"300\"".to_owned(),
-            "\"content\":\"301\"".to_owned(),
-            "is neither the SHA-256 of the event",
-        ),
-        ("\"next\":".to_owned(), "\"nothing\":".to_owned(), "the walk ends before"),
-    ] {
-        liar.say(&from, &to);
-        let said = run(&words);
-        assert_eq!(said.code, Some(1), "{from}: {said:#?}");
-        said.says(&["does not hold", found]);
-    }
-    liar.say("", "");
-    let wrong_key = log_key.replace("hallmark/", "hallmerk/");
-    let said = run(&["event", "audit", &sid, "--log-key", &wrong_key, "--daemon", &url]);
-    assert_eq!(said.code, Some(1), "{said:#?}");
-    let none = run(&["event", "audit", "0xNOBODY", "--log-key", &log_key, "--daemon", &url]);
-    assert_eq!(none.code, Some(2), "{none:#?}");
-}
-
-/// Stands before a daemon and changes what it says.
-struct Liar {
-    url: String,
-    lie: Arc<Mutex<(String, String)>>,
-}
-
-impl Liar {
-    async fn before(daemon: SocketAddr) -> Self {
-        let lie = Arc::<Mutex<(String, String)>>::default();
-        let (told, client) = (Arc::clone(&lie), reqwest::Client::builder().no_proxy().build().unwrap());
-        let answer = move |uri: Uri| {
-            let (told, client) = (Arc::clone(&told), client.clone());
-            async move {
-                let answer = client.get(format!("http://{daemon}{uri}")).send().await.unwrap();
-                let (status, text) = (answer.status(), answer.text().await.unwrap());
-                let (from, to) = told.lock().unwrap().clone();
-                let text = if from.is_empty() { text } else { text.replacen(&from, &to, 1) };
-                (status, text)
-            }
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(answer)).await });
-        Self { url, lie }
-    }
-
-    /// From now on one text is said in place of another.
-    fn say(&self, from: &str, to: &str) {
-        *self.lie.lock().unwrap() = (from.to_owned(), to.to_owned());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_host_without_a_log_says_so_and_serves_the_rest() {
     let hub = FixtureHub::start().await;
     let mut host = Host::of(&hub);
@@ -486,26 +353,6 @@ async fn a_damaged_log_and_an_open_key_end_the_start_and_change_nothing() {
     fs::write(&path, &whole).unwrap();
     let daemon = Daemon::start(&host);
     assert_eq!(daemon.json("/v1/log").await["size"], 1);
-}
-
-/// Signs a post; the number is all that tells one from another.
-fn post(key: &SecretKey, number: u64) -> String {
-    let operation = Operation {
-        created_at: UnixSeconds(1_700_000_000),
-        sid: Sid::parse("0xMG").ok(),
-        content: format!("post {number}"),
-        ..Operation::default()
-    };
-    key.sign(Post::default().draft(operation), Scheme::SpecEip191).to_json()
-}
-
-async fn publish(daemon: &Daemon, event: &str) -> Value {
-    let answer = daemon.client().post(format!("{}/v1/events", daemon.url()));
-    let answer = answer.header("content-type", "application/json").body(event.to_owned());
-    let answer = answer.send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert_eq!(status, 200, "{text}");
-    serde_json::from_str(&text).unwrap()
 }
 
 /// How many times the daemon is killed in the middle of its work.

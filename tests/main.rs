@@ -3,6 +3,7 @@
 mod support;
 
 mod add;
+mod audit;
 mod clients;
 mod corpus;
 mod crash;

@@ -88,8 +88,9 @@ impl Daemon {
     /// Returns a counter of `/metrics`, by its name and labels; nothing if it is not there.
     pub(crate) async fn counter(&self, name: &str) -> Option<u64> {
         let metrics = self.get("/metrics").await.text().await.unwrap();
-        let values = metrics.lines().filter_map(|it| it.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
-        values.last()
+        let mut values =
+            metrics.lines().filter_map(|it| it.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        values.next_back()
     }
 
     /// Returns how a model stands.

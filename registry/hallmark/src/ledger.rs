@@ -203,7 +203,7 @@ impl Ledger {
 
     /// Notes how the log and the outbox stand, for whoever reads the counters next.
     pub(crate) async fn measure(&self) -> anyhow::Result<()> {
-        let relays = self.read(|ledger| statuses(ledger)).await?;
+        let relays = self.read(statuses).await?;
         for it in relays {
             let states =
                 [("pending", it.pending), ("taken", it.taken), ("refused", it.refused), ("lied", it.lied)];

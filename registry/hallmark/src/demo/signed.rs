@@ -37,7 +37,8 @@ struct Proof {
 
 #[derive(Deserialize)]
 struct Log {
-    log_key: String,
+    #[serde(rename = "log_key")]
+    key: String,
     author: String,
     size: u64,
 }
@@ -93,7 +94,7 @@ impl Signed {
 
     /// Returns the address of the daemon, the public key of its log, and an event, for whoever wants to go on.
     pub(super) fn clues(&self) -> (&str, &str) {
-        (&self.log.log_key, self.proof.as_ref().map_or("", |it| &it.id))
+        (&self.log.key, self.proof.as_ref().map_or("", |it| &it.id))
     }
 
     /// Tells all of it in a few lines.
@@ -124,6 +125,6 @@ fn prove(daemon: &Remote, log: &Log, id: String) -> anyhow::Result<Proof> {
     let path = format!("/v1/events/{id}/proof");
     let bundle: Box<RawValue> = daemon.converse(daemon.get(&path))?;
     let bundle = ProofBundle::parse(bundle.get()).context("read the proof")?;
-    let proved = bundle.verify(&log.log_key, Leniency::default()).context("check the proof")?;
+    let proved = bundle.verify(&log.key, Leniency::default()).context("check the proof")?;
     Ok(Proof { id, seq: proved.leaf.at.seq, size: proved.checkpoint.size })
 }

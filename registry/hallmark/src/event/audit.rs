@@ -185,8 +185,10 @@ fn closed(daemon: &Remote, leaves: &[Leaf]) -> anyhow::Result<BTreeSet<EventId>>
     let mut closed = BTreeSet::new();
     for part in leaves.chunks(EVENTS) {
         let mut of = part.iter().map(|it| (it.id, it)).collect::<BTreeMap<_, _>>();
-        let ids = part.iter().map(|it| format!("&id={}", it.id)).collect::<String>();
-        let page: Page = daemon.converse(daemon.get(&format!("/v1/events?limit={PAGE}{ids}")))?;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("limit", &PAGE.to_string());
+        query.extend_pairs(part.iter().map(|it| ("id", it.id.to_string())));
+        let page: Page = daemon.converse(daemon.get(&format!("/v1/events?{}", query.finish())))?;
         let texts = page.events.iter().map(|it| it.event.get()).collect::<Vec<_>>();
         for checked in verify_batch(&texts, &Limits::default(), LENIENT) {
             let prepared = check(checked)?;

@@ -125,6 +125,18 @@ fn each_event_has_its_place_its_counters_and_its_link() {
 }
 
 #[test]
+fn a_kind_that_no_subspace_declares_is_counted_from_its_first_event_on() {
+    let mut rig = Rig::new();
+    let log = rig.open();
+    for (n, content) in [(1, "first"), (2, "second")] {
+        let draft = Draft { kind: Kind(30799), content: content.to_owned(), ..post_draft() };
+        assert_eq!(accepted(append(&log, key(0).sign(draft, Scheme::SpecEip191))).at.n, n);
+    }
+    let space = log.space(Sid::parse("0xA").ok().as_ref(), None).unwrap().unwrap();
+    assert_eq!(space.clock.get(&Kind(30799)), Some(&2));
+}
+
+#[test]
 fn depth_follows_the_parents_that_are_here() {
     let mut rig = Rig::new();
     let log = rig.open();
