@@ -259,20 +259,20 @@ async fn a_flood_of_bad_signatures_is_answered_and_others_are_served() {
     let (good, other) = (json!(post(1, "good")), json!(post(2, "other")));
     let mut bad = good.clone();
     bad["sig"] = other["sig"].clone();
-    for _ in 0..100 {
-        // It may be sent away before it has said all of it.
-        drop(flood.0.send(Message::text(json!(["EVENT", bad]).to_string())).await);
+    let mut sent = 0;
+    // It may be sent away before it has said all of it, and what it was told may be lost with the connection.
+    while sent < 1000 && flood.0.send(Message::text(json!(["EVENT", bad]).to_string())).await.is_ok() {
+        sent += 1;
     }
-    // So many are looked at, then the flood is told to slow down or sent away.
-    let mut looked_at = 0;
-    for _ in 0..100 {
-        let Some(text) = flood.text().await else { break };
-        looked_at += usize::from(text.contains("invalid: "));
+    for _ in 0..sent {
+        if flood.text().await.is_none() {
+            break;
+        }
     }
-    assert!((1..50).contains(&looked_at), "{looked_at}");
+    // Some are looked at, those that were on their way at the time included; then it is slowed down or sent away.
     let events = |it: &str| format!("hallmark_ledger_events_total{{outcome=\"{it}\"}}");
     let invalid = daemon.counter(&events("invalid")).await;
-    assert!(invalid.is_some_and(|it| it >= looked_at as u64), "{invalid:?}");
+    assert!(invalid.is_some_and(|it| (1..300).contains(&it)), "{invalid:?}");
     let slowed = daemon.counter(&events("rate-limited")).await;
     let sent_away = daemon.counter("hallmark_relay_sessions_ended_total{cause=\"bound\"}").await;
     assert!(slowed.or(sent_away).is_some_and(|it| it > 0), "neither slowed down nor sent away");

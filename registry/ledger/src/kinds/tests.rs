@@ -187,10 +187,10 @@ fn the_specifications_own_examples_are_read() {
 
 #[test]
 fn an_invitation_names_whom_it_names_in_either_form() {
-    let inviter = Invite { inviter_addr: text("a"), ..Invite::default() };
-    let invitee = Invite { invitee_pubkey: text("b"), rules: text("r"), ..Invite::default() };
-    assert_eq!(as_printed(30303, r#"[["inviter_addr","a"]]"#), View::Invite(inviter));
-    assert_eq!(as_printed(30303, r#"[["invitee_pubkey","b"],["rules","r"]]"#), View::Invite(invitee));
+    let one = Invite { inviter_addr: text("a"), ..Invite::default() };
+    let other = Invite { invitee_pubkey: text("b"), rules: text("r"), ..Invite::default() };
+    assert_eq!(as_printed(30303, r#"[["inviter_addr","a"]]"#), View::Invite(one));
+    assert_eq!(as_printed(30303, r#"[["invitee_pubkey","b"],["rules","r"]]"#), View::Invite(other));
 }
 
 #[test]
