@@ -25,6 +25,7 @@ mod ledger;
 mod lineage;
 mod nix_builds;
 mod onward;
+mod propose;
 mod relay;
 mod remote;
 mod scrub;

@@ -2,6 +2,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod events;
+pub(crate) mod git_server;
 pub(crate) mod host;
 pub(crate) mod hub;
 pub(crate) mod peers;

@@ -81,19 +81,19 @@ fn values(text: &str) -> anyhow::Result<Vec<Box<RawValue>>> {
 }
 
 /// Where the daemon is.
-#[derive(Debug, clap::Args)]
-struct Whom {
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Whom {
     /// The daemon's address, such as `http://127.0.0.1:8420`; unless given, the socket in the state folder
     #[arg(long, value_name = "URL")]
-    daemon: Option<url::Url>,
+    pub(crate) daemon: Option<url::Url>,
     /// The state folder of the daemon on this machine
     #[arg(long, value_name = "DIR", default_value = ".hallmark")]
-    state: PathBuf,
+    pub(crate) state: PathBuf,
 }
 
 impl Whom {
     /// Returns the daemon that is meant.
-    fn remote(&self) -> anyhow::Result<Remote> {
+    pub(crate) fn remote(&self) -> anyhow::Result<Remote> {
         let Some(url) = &self.daemon else {
             return Remote::on(&self.state)?.with_context(|| {
                 let state = self.state.display();

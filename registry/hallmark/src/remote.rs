@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use hyper::{Method, Request, body::Incoming};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 use tokio::runtime::Runtime;
 use url::{Url, form_urlencoded};
 
@@ -203,7 +203,7 @@ impl Remote {
     }
 
     /// Publishes a signed event. Returns the status and what the daemon said.
-    pub(crate) async fn publish(&self, event: &RawValue) -> anyhow::Result<(u16, Bytes)> {
+    pub(crate) async fn publish<E: Serialize + ?Sized>(&self, event: &E) -> anyhow::Result<(u16, Bytes)> {
         let (status, body) = within(self.send(Method::POST, "/v1/events", Some(event))).await?;
         Ok((status, within(whole(body)).await?))
     }
