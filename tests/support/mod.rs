@@ -8,4 +8,5 @@ pub(crate) mod hub;
 pub(crate) mod peers;
 pub(crate) mod pull;
 pub(crate) mod relay;
+pub(crate) mod ssh_server;
 pub(crate) mod tls;
