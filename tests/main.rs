@@ -3,6 +3,7 @@
 mod support;
 
 mod add;
+mod audit;
 mod clients;
 mod corpus;
 mod crash;
@@ -23,6 +24,7 @@ mod layering;
 mod ledger;
 mod lineage;
 mod nix_builds;
+mod onward;
 mod propose;
 mod relay;
 mod remote;
