@@ -119,7 +119,7 @@ let
         signingKeyFile = "/run/secrets/key";
         settings.ledger.enabled = false;
       };
-      says = "services.models.signingKeyFile and relays are of no use, since services.models.settings.ledger.enabled is false";
+      says = "services.models.signingKeyFile, relays and follow are of no use, since services.models.settings.ledger.enabled is false";
     };
     ledger-elsewhere = {
       config = host { settings.ledger.file = "/srv/ledger.sqlite"; };
@@ -267,6 +267,14 @@ let
       build = true;
       config = host { settings.ledger.private_kinds = [ 70000 ]; };
       says = "hallmark refuses its config; look at services.models.settings";
+    };
+    orphans-that-are-followed = {
+      build = true;
+      config = host {
+        follow = [ "ws://registry:8420" ];
+        settings.ledger.allow_orphans = false;
+      };
+      says = "[ledger] follow needs allow_orphans = true";
     };
     license-that-is-none = {
       build = true;
