@@ -1,0 +1,204 @@
+//! The log as a graph, in memory: who rests on whom, and what each event says, ready to be crawled.
+//!
+//! - It follows the log as a fold does: read from the first event at every start, extended by every append, in the
+//!   log's order, so that names mean the same events after every restart.
+//! - The thread that writes waits for no reader: what comes while somebody crawls is kept, and taken in before the next
+//!   look.
+//! - The log counts its places from 0, lineage from 1: `at.seq` is how many events the log had, as a checkpoint says it.
+//! - It takes its share of memory and no more; past that it says that it is not whole, and answers nothing.
+
+mod admission;
+mod cards;
+mod evaluate;
+mod impact;
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, RwLock, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use ::lineage::{Content, Event, Graph};
+use base::Sha256;
+use ledger::{Accepted, Derived, Log, Objection, Signed};
+
+use self::{admission::Verdicts, cards::Cards};
+pub(crate) use self::{
+    cards::Card,
+    evaluate::{Asked, Evaluated, Point, Trouble},
+    impact::{HostBelow, Impact, ModelBelow, Target},
+};
+
+/// How many events may wait for readers to end before the thread that writes waits too.
+const WAITING_MAX: usize = 1 << 16;
+/// After how many events the memory is looked at again.
+const LOOK_EVERY: u64 = 1024;
+
+/// The graph over one log.
+pub(crate) struct Ancestry {
+    graph: RwLock<Graph>,
+    /// What came while the graph was being read, in order.
+    waiting: Mutex<VecDeque<Event>>,
+    /// How many events have come.
+    size: AtomicU64,
+    /// From which place on events are not in the graph; the largest number while all are.
+    cut_at: AtomicU64,
+    bytes_max: usize,
+    cards: RwLock<Cards>,
+    verdicts: Mutex<Verdicts>,
+    /// The log it follows: known as soon as that is open.
+    log: OnceLock<Weak<Log>>,
+}
+
+/// The graph does not hold the whole log.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the graph of the log has its share of memory, and lacks what came from place {cut_at} on: raise [ledger] \
+     graph_bytes_max and restart the daemon"
+)]
+pub(crate) struct NotWhole {
+    cut_at: u64,
+}
+
+impl Ancestry {
+    /// Begins without events.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self {
+            graph: RwLock::default(),
+            waiting: Mutex::default(),
+            size: AtomicU64::new(0),
+            cut_at: AtomicU64::new(u64::MAX),
+            bytes_max,
+            cards: RwLock::default(),
+            verdicts: Mutex::default(),
+            log: OnceLock::new(),
+        }
+    }
+
+    /// Names the log that it follows.
+    pub(crate) fn follow(&self, log: &Arc<Log>) {
+        // A second log would be another daemon's.
+        let _ = self.log.set(Arc::downgrade(log));
+        let mut graph = self.graph.write().unwrap_or_else(PoisonError::into_inner);
+        graph.settle();
+        tracing::debug!("The graph of the log has {} events, {} bytes", graph.len(), graph.memory_bytes());
+    }
+
+    /// Looks at the graph as it is now.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Graph) -> T) -> Result<T, NotWhole> {
+        if !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            let mut graph = self.graph.write().unwrap_or_else(PoisonError::into_inner);
+            self.take_waiting(&mut graph);
+        }
+        let cut_at = self.cut_at.load(Ordering::Acquire);
+        if cut_at != u64::MAX {
+            return Err(NotWhole { cut_at });
+        }
+        Ok(look(&self.graph.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Keeps in columns what a card that is in force asks for.
+    pub(crate) fn keep_for(&self, item: &::lineage::Item) {
+        let columns = self.graph.write().unwrap_or_else(PoisonError::into_inner).keep_for(item);
+        tracing::debug!("The graph of the log has {columns} columns");
+    }
+
+    fn log(&self) -> Option<Arc<Log>> {
+        self.log.get().and_then(Weak::upgrade)
+    }
+
+    fn cards(&self) -> std::sync::RwLockReadGuard<'_, Cards> {
+        self.cards.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts what waits into the graph, in order.
+    fn take_waiting(&self, graph: &mut Graph) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(event) = waiting.pop_front() {
+            self.push(graph, &event);
+        }
+    }
+
+    fn push(&self, graph: &mut Graph, event: &Event) {
+        if self.cut_at.load(Ordering::Acquire) != u64::MAX {
+            return;
+        }
+        let is_full = event.seq.is_multiple_of(LOOK_EVERY) && graph.memory_bytes() > self.bytes_max;
+        let pushed = if is_full { None } else { graph.push_by_name(event).ok() };
+        if pushed.is_none() {
+            self.cut_at.store(event.seq - 1, Ordering::Release);
+            let error = NotWhole { cut_at: event.seq - 1 };
+            tracing::error!("{error}; until then no gate opens and no card is evaluated");
+        }
+    }
+}
+
+impl Derived for Ancestry {
+    fn name(&self) -> &'static str {
+        "ancestry"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    /// Begins anew: the graph is quicker to build than to store.
+    fn restore(&self, _: Option<(u64, Vec<u8>)>) {}
+
+    fn apply(&self, accepted: &Accepted) {
+        if accepted.at.seq != self.size.load(Ordering::Acquire) {
+            return;
+        }
+        self.cards.write().unwrap_or_else(PoisonError::into_inner).take(accepted);
+        let event = event_of(&accepted.event, accepted.at.seq);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push_back(event);
+        let is_crowded = waiting.len() > WAITING_MAX;
+        drop(waiting);
+        if is_crowded {
+            self.take_waiting(&mut self.graph.write().unwrap_or_else(PoisonError::into_inner));
+        } else if let Ok(mut graph) = self.graph.try_write() {
+            self.take_waiting(&mut graph);
+        }
+        self.size.store(accepted.at.seq + 1, Ordering::Release);
+    }
+
+    fn examine(&self, event: &Signed, pending: &mut dyn Iterator<Item = &Accepted>) -> Result<(), Objection> {
+        self.admit(event, pending)
+    }
+
+    fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    fn save(&self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// Returns an event as lineage sees it, at its place in the log.
+fn event_of(event: &Signed, seq: u64) -> Event {
+    Event {
+        id: event.id().to_string(),
+        pubkey: event.author().as_str().to_owned(),
+        created_at: event.created_at().0,
+        kind: u32::from(event.kind().0),
+        tags: tags_of(event),
+        content: Content::of_text(event.content()),
+        seq: seq + 1,
+    }
+}
+
+fn tags_of(event: &Signed) -> Vec<Vec<String>> {
+    let elements = |it: &ledger::Tag| {
+        std::iter::once(it.name().to_owned()).chain(it.values().iter().cloned()).collect::<Vec<_>>()
+    };
+    event.tags().iter().map(elements).collect()
+}
+
+/// Returns a digest as lineage writes it.
+fn hex_text(digest: &Sha256) -> String {
+    format!("0x{digest}")
+}
