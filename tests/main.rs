@@ -2,6 +2,7 @@
 
 mod support;
 
+mod add;
 mod clients;
 mod corpus;
 mod crash;

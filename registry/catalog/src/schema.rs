@@ -3,14 +3,17 @@
 //! A house schema may replace ours, but `id`, `version`, `artifact`, `license` and `provenance` stay as they
 //! are: what hallmark itself relies on is checked against both.
 
+mod guide;
 mod swift;
 mod texts;
 mod wording;
 
+pub(crate) use guide::is_container;
+pub use guide::{Field, Form, Guide, Said};
 pub(crate) use texts::plain_in_url;
 pub(crate) use wording::{data_path, nearest};
 
-use std::{collections::BTreeSet, sync::OnceLock};
+use std::{borrow::Cow, collections::BTreeSet, sync::OnceLock};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
@@ -34,6 +37,8 @@ const ENTRY: &str = "/definitions/model";
 #[derive(Debug)]
 pub struct Contract {
     schema: Value,
+    /// The schema as it is written: its order is the one that people are used to.
+    text: Cow<'static, str>,
     /// Says yes quickly, where the schema is simple enough for that.
     shapes: Option<Shapes>,
     /// Have the last word. An index in which nothing is wrong or strange never asks them, so they are made when
@@ -80,7 +85,7 @@ impl Contract {
     /// If the schema in the binary is broken, which the tests of this crate rule out.
     #[expect(clippy::expect_used, reason = "the text is a constant of this crate, and a test compiles it")]
     pub fn ours() -> Self {
-        Self::new(serde_json::from_str(SCHEMA).expect("the embedded schema is JSON"), None)
+        Self::new(serde_json::from_str(SCHEMA).expect("the embedded schema is JSON"), SCHEMA.into(), None)
     }
 
     /// Compiles another organisation's schema, to which the fixed part of ours is added.
@@ -88,17 +93,17 @@ impl Contract {
         let schema: Value = serde_json::from_str(text).map_err(ContractError::Json)?;
         let ours: Value = serde_json::from_str(SCHEMA).map_err(ContractError::Json)?;
         if schema == ours {
-            return Ok(Self::new(ours, None));
+            return Ok(Self::new(ours, SCHEMA.into(), None));
         }
         let judges = Judges::compile(&schema)?.into();
-        let fixed = Box::new(Self::new(fixed_part(&ours), None));
-        Ok(Self { judges, ..Self::new(schema, Some(fixed)) })
+        let fixed = Box::new(Self::new(fixed_part(&ours), SCHEMA.into(), None));
+        Ok(Self { judges, ..Self::new(schema, text.to_owned().into(), Some(fixed)) })
     }
 
-    fn new(schema: Value, fixed: Option<Box<Self>>) -> Self {
+    fn new(schema: Value, text: Cow<'static, str>, fixed: Option<Box<Self>>) -> Self {
         let frame = Shape::of(&schema, "").map(|it| it.without_elements_of("models"));
         let shapes = frame.zip(Shape::of(&schema, ENTRY)).map(|(frame, entry)| Shapes { frame, entry });
-        Self { schema, shapes, judges: OnceLock::new(), fixed }
+        Self { schema, text, shapes, judges: OnceLock::new(), fixed }
     }
 
     #[expect(

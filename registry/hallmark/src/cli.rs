@@ -6,7 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    Outcome, config::Config, demo, event, gc, http, key, lineage, out, scrub, serve, status, sync, validate,
+    Outcome, add, config::Config, demo, event, gc, http, key, lineage, out, scrub, serve, status, sync,
+    validate,
 };
 
 /// The model registry that a NixOS fleet can trust.
@@ -33,6 +34,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Checks an index against its schema and rules, and reports every flaw with its place.
     Validate(validate::Arguments),
+    /// Makes an entry for a trained model out of its files, and writes it into the index.
+    Add(Box<add::Arguments>),
     /// Fetches what is wanted, proves every byte, and deploys it.
     Sync(sync::Arguments),
     /// Says what is where on this host, and why.
@@ -94,6 +97,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Add(arguments) => add::run(&arguments),
         Command::Sync(arguments) => sync::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Verify(arguments) => scrub::run(&arguments),

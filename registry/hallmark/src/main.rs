@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 for success, 1 when what was checked does not hold, 2 when hallmark could not do its work.
 
+mod add;
 mod ancestry;
 mod cli;
 mod config;

@@ -71,6 +71,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     Ok(if holds { Outcome::Holds } else { Outcome::DoesNotHold })
 }
 
+/// Writes a report for people, with the lines that it speaks of.
+pub(crate) fn text(name: &str, bytes: &[u8], report: &Report) -> String {
+    text::render(name, bytes, report, false)
+}
+
 /// Reads another organisation's schema, and returns its text as well.
 pub(crate) fn foreign_contract(path: &Path) -> anyhow::Result<(Contract, String)> {
     let text = fs::read_to_string(path).with_context(|| format!("read the schema {}", path.display()))?;

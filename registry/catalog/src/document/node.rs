@@ -150,7 +150,7 @@ impl<'d> Node<'d> {
         self.slot
     }
 
-    pub(super) fn document(self) -> &'d Document<'d> {
+    pub(crate) fn document(self) -> &'d Document<'d> {
         self.document
     }
 

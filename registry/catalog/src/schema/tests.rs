@@ -53,7 +53,7 @@ fn a_schema_that_says_something_unknown_has_no_shape() {
     let shapes = |change: &dyn Fn(&mut Value)| {
         let mut schema: Value = serde_json::from_str(SCHEMA).unwrap();
         change(&mut schema["definitions"]["model"]["properties"]["license"]);
-        Contract::new(schema, None).shapes
+        Contract::new(schema, "".into(), None).shapes
     };
     assert!(shapes(&|it| it["minLength"] = json!(2)).is_some());
     for (keyword, value) in

@@ -38,10 +38,8 @@ impl Engine {
         };
         model.listed = listed;
         match action {
-            Action::Keep => {
-                if !is_same_entry {
-                    self.world.models.insert(id.clone(), Arc::new(model));
-                }
+            Action::Note => {
+                self.world.models.insert(id.clone(), Arc::new(model));
                 return;
             }
             Action::Begin(order) => {

@@ -19,8 +19,8 @@ use crate::{
 /// What to do about one model.
 #[derive(Debug)]
 pub(crate) enum Action {
-    /// Nothing: it is as it should be, at work, or waits for its time.
-    Keep,
+    /// Nothing but to note how its entry reads now: it is as it should be, at work, or waits for its time.
+    Note,
     /// Look what is here, fetch the rest, ask the policy, deploy.
     Begin(Arc<Order>),
     /// The policy forbids even the fetch.
@@ -58,39 +58,50 @@ pub(crate) struct Grounds<'g> {
     pub(crate) now: UnixSeconds,
 }
 
-/// Decides for every model that the index lists or that is still here.
+/// Decides for every model that the index lists or that is still here. Names only those about which there is
+/// something to do: of ten thousand models, a reload mostly touches one.
 pub(crate) fn plan(grounds: &Grounds<'_>, here: &OrdMap<ModelId, Arc<Model>>) -> Vec<(ModelId, Action)> {
-    let listed = grounds.index.entries().map(|it| {
-        let id = it.entry.id.clone();
-        let action = decide(grounds, it, here.get(&id).map(AsRef::as_ref));
-        (id, action)
-    });
-    let lost = here.keys().filter(|id| grounds.index.entry(id).is_none());
-    let lost = lost.map(|id| (id.clone(), Action::Forget));
-    listed.chain(lost).collect()
+    let mut both = 0;
+    let mut actions = Vec::new();
+    for listed in grounds.index.entries() {
+        let id = &listed.entry.id;
+        let known = here.get(id).map(AsRef::as_ref);
+        both += usize::from(known.is_some());
+        actions.extend(decide(grounds, listed, known).map(|it| (id.clone(), it)));
+    }
+    if both < here.len() {
+        let lost = here.keys().filter(|id| grounds.index.entry(id).is_none());
+        actions.extend(lost.map(|id| (id.clone(), Action::Forget)));
+    }
+    actions
 }
 
-fn decide(grounds: &Grounds<'_>, listed: &Arc<Listed>, here: Option<&Model>) -> Action {
+fn decide(grounds: &Grounds<'_>, listed: &Arc<Listed>, here: Option<&Model>) -> Option<Action> {
     let id = &listed.entry.id;
+    let wanted = grounds.wants.ids.contains(id);
+    // Of an entry that reads as before, what was done about it once need not be done again.
+    let noted = here.filter(|it| it.listed.as_ref().is_some_and(|old| Arc::ptr_eq(old, listed)));
     if listed.is_stub {
-        return Action::Stub { wanted: grounds.wants.ids.contains(id) };
+        let is_done = noted.is_some_and(|it| it.state == State::Stub && it.wanted == wanted);
+        return (!is_done).then_some(Action::Stub { wanted });
     }
     if let Some(why) = grounds.wants.refused.get(id) {
-        return Action::Refuse(why.clone());
+        return Some(Action::Refuse(why.clone()));
     }
-    if !grounds.wants.ids.contains(id) {
-        return Action::Leave;
+    if !wanted {
+        let is_at_rest = |it: &Model| !it.wanted && matches!(it.state, State::Available | State::Withdrawn);
+        return (!noted.is_some_and(is_at_rest)).then_some(Action::Leave);
     }
     let same = here.filter(|it| it.wanted && it.ruled_by == grounds.config && !grounds.changed.contains(id));
     if same.is_some_and(|it| !is_due(grounds, it)) {
-        return Action::Keep;
+        return noted.is_none().then_some(Action::Note);
     }
     let order = match Order::of(listed, grounds.places) {
         Ok(order) => Arc::new(order),
-        Err(error) => return Action::Refuse(format!("{:#}", anyhow::Error::from(error))),
+        Err(error) => return Some(Action::Refuse(format!("{:#}", anyhow::Error::from(error)))),
     };
     let ruling = grounds.policy.judge(&order.facts(None));
-    if ruling.forbids_fetch { Action::Hold(order, ruling.objections) } else { Action::Begin(order) }
+    Some(if ruling.forbids_fetch { Action::Hold(order, ruling.objections) } else { Action::Begin(order) })
 }
 
 /// Says whether a model that nothing changed about has to be looked at.

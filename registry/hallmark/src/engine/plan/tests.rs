@@ -34,13 +34,15 @@ struct Case {
     changed: bool,
     look_again: bool,
     here: Option<Model>,
+    /// The model was looked at with the entry as it reads now.
+    noted: bool,
 }
 
 impl Case {
     fn new() -> Self {
         let wants = Wants { ids: BTreeSet::from([id("ajna-one-v1")]), ..Wants::default() };
         let (policy, entries) = ("", vec![entry("ajna-one-v1", 'a')]);
-        Self { entries, wants, policy, changed: false, look_again: false, here: None }
+        Self { entries, wants, policy, changed: false, look_again: false, here: None, noted: false }
     }
 
     /// A model that was ruled on under the config in force.
@@ -80,7 +82,9 @@ fn check(case: &Case, expected: &str) {
         look_again: case.look_again,
         now: NOW,
     };
-    let here = case.here.iter().map(|it| (it.id.clone(), Arc::new(it.clone()))).collect();
+    let noted = |it: &Model| index.entry(&it.id).filter(|_| case.noted).cloned();
+    let here = case.here.iter().map(|it| Model { listed: noted(it), ..it.clone() });
+    let here = here.map(|it| (it.id.clone(), Arc::new(it))).collect();
     let plan = plan(&grounds, &here);
     let said = plan.iter().map(|(id, action)| format!("{id}: {}", word(action))).collect::<Vec<_>>();
     assert_eq!(said.join(", "), expected);
@@ -88,7 +92,7 @@ fn check(case: &Case, expected: &str) {
 
 fn word(action: &Action) -> String {
     match action {
-        Action::Keep => "keep".to_owned(),
+        Action::Note => "note".to_owned(),
         Action::Begin(_) => "begin".to_owned(),
         Action::Hold(_, why) => {
             let rules = why.iter().map(|it| it.rule.as_str()).collect::<Vec<_>>();
@@ -114,23 +118,23 @@ fn what_is_asked_for_and_not_here_begins() {
 #[test]
 fn what_is_well_or_at_work_is_left_alone_until_something_changes() {
     for state in [State::Queued, State::Fetching, State::Deployed, State::Held] {
-        check(&Case::at(state), "ajna-one-v1: keep");
+        check(&Case::at(state), "ajna-one-v1: note");
         check(&Case::at(state).with(|it| it.changed = true), "ajna-one-v1: begin");
         check(&Case::at(state).with(|it| it.here.as_mut().unwrap().ruled_by = 0), "ajna-one-v1: begin");
     }
     // A look at everything disturbs nobody who works.
     check(&Case::at(State::Deployed).with(|it| it.look_again = true), "ajna-one-v1: begin");
     check(&Case::at(State::Held).with(|it| it.look_again = true), "ajna-one-v1: begin");
-    check(&Case::at(State::Fetching).with(|it| it.look_again = true), "ajna-one-v1: keep");
+    check(&Case::at(State::Fetching).with(|it| it.look_again = true), "ajna-one-v1: note");
 }
 
 #[test]
 fn what_went_wrong_waits_for_its_time() {
     for state in [State::Failed, State::Quarantined] {
-        check(&Case::at(state).retry_at(1001), "ajna-one-v1: keep");
+        check(&Case::at(state).retry_at(1001), "ajna-one-v1: note");
         check(&Case::at(state).retry_at(1000), "ajna-one-v1: begin");
-        check(&Case::at(state), "ajna-one-v1: keep");
-        check(&Case::at(state).retry_at(1001).with(|it| it.look_again = true), "ajna-one-v1: keep");
+        check(&Case::at(state), "ajna-one-v1: note");
+        check(&Case::at(state).retry_at(1001).with(|it| it.look_again = true), "ajna-one-v1: note");
     }
 }
 
@@ -141,6 +145,34 @@ fn what_is_no_longer_asked_for_or_listed_goes() {
         check(&Case::at(state).with(|it| it.entries.clear()), "ajna-one-v1: forget");
     }
     check(&Case::at(State::Withdrawn), "ajna-one-v1: begin");
+}
+
+#[test]
+fn what_was_done_about_an_entry_that_reads_as_before_is_not_done_again() {
+    let noted = |state, wanted| {
+        Case::at(state).with(|it| {
+            it.noted = true;
+            it.here.as_mut().unwrap().wanted = wanted;
+            if !wanted {
+                it.wants.ids.clear();
+            }
+        })
+    };
+    for state in [State::Queued, State::Fetching, State::Deployed, State::Held] {
+        check(&noted(state, true), "");
+    }
+    check(&noted(State::Deployed, true).with(|it| it.changed = true), "ajna-one-v1: begin");
+    for state in [State::Available, State::Withdrawn] {
+        check(&noted(state, false), "");
+        check(&noted(state, false).with(|it| it.noted = false), "ajna-one-v1: leave");
+        check(&noted(state, false).with(|it| it.here.as_mut().unwrap().wanted = true), "ajna-one-v1: leave");
+        check(&noted(state, false).with(|it| it.wants = Case::new().wants), "ajna-one-v1: begin");
+        check(&noted(state, false).with(|it| it.entries.clear()), "ajna-one-v1: forget");
+    }
+    let stub = |it: &mut Case| it.entries = vec![entry("ajna-one-v1", '0')];
+    check(&noted(State::Stub, true).with(stub), "");
+    check(&noted(State::Stub, false).with(stub), "");
+    check(&noted(State::Stub, true).with(stub).with(|it| it.wants.ids.clear()), "ajna-one-v1: stub, not asked for");
 }
 
 #[test]
