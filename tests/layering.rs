@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("catalog", &["base"]),
     ("vault", &["base"]),
     ("ledger", &["base"]),
-    ("lineage", &["base", "ledger"]),
+    ("lineage", &["base"]),
     ("commons", &["base", "ledger", "lineage"]),
     ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons"]),
 ];

@@ -240,6 +240,62 @@ in
           unless {option}`services.models.huggingFace.enable` is `false`.
         '';
       };
+
+      lineage = {
+        item = mkOption {
+          type = types.nullOr (types.either (types.enum [ "default" ]) (types.either own.eventId types.path));
+          default = null;
+          example = "default";
+          description = ''
+            The card that judges what a model rests on, over the daemon's log of signed events: `"default"` for the one
+            that hallmark ships (`schema/gate.md` explains it line by line), a file, or the id of a card's event. A model
+            that does not pass is held, with the feature that falls short. `null` asks about nothing.
+          '';
+        };
+
+        model = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          example = literalExpression "./gate-model.json";
+          description = "The model that judges by a card of one's own; unless set, the newest of that name in the log.";
+        };
+
+        trusted = mkOption {
+          type = types.listOf own.address;
+          default = [ ];
+          example = [ "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f" ];
+          description = ''
+            Whose votes, validations and other events count besides this host's own: addresses, as
+            {command}`hallmark key show` prints them.
+          '';
+        };
+
+        minScore = mkOption {
+          type = types.nullOr types.number;
+          default = null;
+          example = 0.7;
+          description = "The least score.";
+        };
+
+        requireLabel = mkOption {
+          type = types.nullOr types.nonEmptyStr;
+          default = null;
+          example = "trusted";
+          description = "The label that the card has to come to. The default card asks for `trusted` by itself.";
+        };
+
+        onFail = mkOption {
+          type = types.enum [
+            "hold"
+            "keep-previous"
+          ];
+          default = "hold";
+          description = ''
+            What becomes of a model that does not pass: nothing of it is shown (`"hold"`), or what is deployed of it stays
+            and nothing new is shown (`"keep-previous"`).
+          '';
+        };
+      };
     };
 
     # What the evaluation knows; for the parts of this module, and for `fetchModels`.

@@ -27,8 +27,8 @@ use ledger::{Accepted, Derived, Log, Objection, Signed};
 use self::{admission::Verdicts, cards::Cards};
 pub(crate) use self::{
     cards::Card,
-    evaluate::{Asked, Evaluated, Point, Trouble},
-    impact::{HostBelow, Impact, ModelBelow, Target},
+    evaluate::{Asked, Evaluated, Trouble},
+    impact::{Impact, Target},
 };
 
 /// How many events may wait for readers to end before the thread that writes waits too.
@@ -201,4 +201,148 @@ fn tags_of(event: &Signed) -> Vec<Vec<String>> {
 /// Returns a digest as lineage writes it.
 fn hex_text(digest: &Sha256) -> String {
     format!("0x{digest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{SystemClock, UnixSeconds};
+    use ledger::{Draft, Kind, Options, Outcome, Policy, Prepared, Scheme, SecretKey, Tag};
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A log with its graph.
+    struct Rig {
+        folder: TempDir,
+        ancestry: Arc<Ancestry>,
+        log: Option<Arc<Log>>,
+    }
+
+    impl Rig {
+        fn new(bytes_max: usize) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut rig = Self { folder, ancestry: Arc::new(Ancestry::new(bytes_max)), log: None };
+            rig.open(bytes_max);
+            rig
+        }
+
+        fn open(&mut self, bytes_max: usize) {
+            self.log = None;
+            self.ancestry = Arc::new(Ancestry::new(bytes_max));
+            let options = Options {
+                policy: Policy::default(),
+                clock: Arc::new(SystemClock),
+                folds: vec![self.ancestry.clone()],
+                observer: None,
+            };
+            let log = Arc::new(Log::open(&self.folder.path().join("ledger.sqlite"), options).unwrap());
+            self.ancestry.follow(&log);
+            self.log = Some(log);
+        }
+
+        fn append(&self, events: &[Signed]) {
+            let events = events.iter().cloned().map(Prepared::from).collect();
+            let outcomes = self.log.as_ref().unwrap().append(events).unwrap();
+            assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))), "{outcomes:?}");
+        }
+
+        fn line(&self, start: &Signed, at: u64) -> String {
+            let text = serde_json::json!({
+                "v": "1", "s": start.id().to_string(), "o": { "ut": "U" }, "ctl": { "maxN": 500, "gas": 1_000_000 },
+                "j": { "jid": "J", "m": "OP_AI_EVAL", "mod": "m:1", "limit": 500, "spec": [
+                    { "n": "weight", "sel": "meta.weight", "agg": "sum", "t": "num" },
+                    { "n": "last", "sel": "meta.weight", "agg": "last", "t": "num" },
+                    { "n": "height", "sel": "blk.height", "agg": "max", "t": "num" },
+                ] },
+            });
+            let item = ::lineage::Item::admit(&text.to_string()).unwrap();
+            let model = ::lineage::Model::read(r#"{"eng":"linreg","in":[],"w":[],"b":"1"}"#).unwrap();
+            let asked = Asked { item: &item, model: &model, at: Some(at) };
+            let evaluated = self.ancestry.evaluate(&asked).unwrap();
+            format!("{} {}", evaluated.evaluation.to_line(), evaluated.at.root)
+        }
+    }
+
+    /// A fact of a few kinds that rests on some before it, and names a dataset.
+    fn facts(shapes: &[(u8, u8, Vec<prop::sample::Index>)]) -> Vec<Signed> {
+        let key = SecretKey::from_bytes([5; 32]).unwrap();
+        let mut events: Vec<Signed> = Vec::new();
+        for (second, (kind, name, parents)) in (0..).zip(shapes) {
+            let kind = [Kind::DATASET, Kind::FINETUNE, Kind::MODEL][usize::from(*kind) % 3];
+            let name = format!("corpus-{}", name % 3);
+            let mut tags = vec![
+                Tag::pair("d", "subspace_op"),
+                Tag::pair("sid", "0xMG"),
+                Tag::pair("dataset_id", &name),
+                Tag::pair("weight", &second.to_string()),
+            ];
+            if !events.is_empty() {
+                tags.extend(parents.iter().map(|it| Tag::pair("parent", &it.get(&events).id().to_string())));
+            }
+            let created_at = UnixSeconds(1_000_000 - second);
+            let draft = Draft { created_at, kind, tags: tags.into_iter().collect(), content: String::new() };
+            events.push(key.sign(draft, Scheme::SpecEip191));
+        }
+        events
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        #[test]
+        fn however_the_log_grew_and_after_every_restart_the_answer_is_the_same(
+            shapes in prop::collection::vec((any::<u8>(), any::<u8>(), prop::collection::vec(any::<prop::sample::Index>(), 0..3)), 2..16),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let events = facts(&shapes);
+            let whole = Rig::new(1 << 30);
+            whole.append(&events);
+            // The other grows in pieces, is asked in between, and is closed and opened again.
+            let mut pieces = Rig::new(1 << 30);
+            let mut ends: Vec<usize> = cuts.iter().map(|it| it.index(events.len())).chain([events.len()]).collect();
+            ends.sort_unstable();
+            let mut begin = 0;
+            for end in ends {
+                pieces.append(&events[begin..end]);
+                if end > 0 {
+                    pieces.line(&events[0], end as u64);
+                }
+                pieces.open(1 << 30);
+                begin = end;
+            }
+            let at = at.index(events.len()) as u64 + 1;
+            for start in &events[..usize::try_from(at).unwrap()] {
+                prop_assert_eq!(whole.line(start, at), pieces.line(start, at));
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_while_somebody_looks_is_there_for_the_next_one() {
+        let events = facts(&[(0, 0, vec![]), (1, 0, vec![]), (2, 0, vec![])]);
+        let rig = Rig::new(1 << 30);
+        rig.append(&events[..1]);
+        rig.ancestry
+            .look(|graph| {
+                // The thread that writes does not wait for this look to end.
+                rig.append(&events[1..]);
+                assert_eq!(graph.len(), 1);
+            })
+            .unwrap();
+        assert_eq!(rig.ancestry.look(Graph::len).unwrap(), 3);
+        assert_eq!(rig.ancestry.size(), 3);
+    }
+
+    #[test]
+    fn a_graph_that_has_its_share_of_memory_says_so_and_answers_nothing() {
+        let shapes = vec![(0, 0, vec![]); usize::try_from(LOOK_EVERY).unwrap() + 2];
+        let events = facts(&shapes);
+        let rig = Rig::new(1);
+        rig.append(&events);
+        let error = rig.ancestry.look(Graph::len).unwrap_err().to_string();
+        assert!(error.contains("from place 1023 on"), "{error}");
+        let trouble = rig.ancestry.point(None).unwrap();
+        assert_eq!(trouble.seq, events.len() as u64, "the log itself goes on");
+    }
 }

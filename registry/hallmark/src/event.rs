@@ -2,9 +2,10 @@
 //!
 //! `sign` and `verify` need no daemon and no network; the others talk to one.
 
-mod ask;
+pub(crate) mod ask;
 mod publish;
 mod query;
+mod revoke;
 mod sign;
 mod verify;
 
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Query(query::Arguments),
     /// Checks events or proof bundles, with no daemon at hand; exits 1 if any does not hold.
     Verify(verify::Arguments),
+    /// Revokes a dataset, bytes, a model or an event: every gate above it closes. Says what rests on it.
+    Revoke(revoke::Arguments),
     /// Asks the daemon for a proof that its log has an event; anybody can check it with the log's public key.
     Prove(query::ProveArguments),
 }
@@ -43,6 +46,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Query(arguments) => query::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
+        Command::Revoke(arguments) => revoke::run(arguments),
         Command::Prove(arguments) => query::prove(arguments),
     }
 }
@@ -79,11 +83,11 @@ fn values(text: &str) -> anyhow::Result<Vec<Box<RawValue>>> {
 
 /// Where the daemon is.
 #[derive(Debug, clap::Args)]
-struct Whom {
+pub(crate) struct Whom {
     /// The daemon's address, such as `http://127.0.0.1:8420`; unless given, the socket in the state folder
     #[arg(long, value_name = "URL")]
-    daemon: Option<url::Url>,
+    pub(crate) daemon: Option<url::Url>,
     /// The state folder of the daemon on this machine
     #[arg(long, value_name = "DIR", default_value = ".hallmark")]
-    state: PathBuf,
+    pub(crate) state: PathBuf,
 }

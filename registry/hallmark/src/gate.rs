@@ -113,9 +113,12 @@ impl Gate {
         Ok(gate)
     }
 
-    /// Opens the gate that answers where the policy asks none: the card that hallmark ships.
-    pub(crate) fn shipped(ledger: &Ledger) -> anyhow::Result<Self> {
-        Self::open(&LineageRule::default(), ledger)
+    /// Reports on a model by the gate of the policy or, where that asks none, by the card that hallmark ships.
+    pub(crate) fn answer(ledger: &Ledger, entry: &Entry) -> anyhow::Result<Report> {
+        Ok(match ledger.gate() {
+            Some(gate) => gate.report(entry, true),
+            None => Self::open(&LineageRule::default(), ledger)?.report(entry, false),
+        })
     }
 
     /// Says what a model rests on that is to be deployed now.
@@ -140,7 +143,7 @@ impl Gate {
     }
 
     /// Reports on a model as the log has it now.
-    pub(crate) fn report(&self, entry: &Entry, in_force: bool) -> Report {
+    fn report(&self, entry: &Entry, in_force: bool) -> Report {
         let (event, descent, found) = self.look(entry);
         let why = self.rule.objection(&descent);
         Report {
@@ -203,12 +206,11 @@ impl Gate {
             (None, _) => Json::Null,
         };
         let item = self.place(&template, &event.to_string())?;
-        let model = match &self.model {
-            Some(model) => model.clone(),
-            None => {
-                let is_trusted = |it: Address| self.trusted().any(|trusted| trusted == it);
-                ancestry.find_model(&item.job.model, u64::MAX, is_trusted)?
-            }
+        let model = if let Some(model) = &self.model {
+            model.clone()
+        } else {
+            let is_trusted = |it: Address| self.trusted().any(|trusted| trusted == it);
+            ancestry.find_model(&item.job.model, u64::MAX, is_trusted)?
         };
         Ok((item, model))
     }

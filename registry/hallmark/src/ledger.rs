@@ -46,6 +46,8 @@ use crate::{
 
 /// What the service manager calls the key that it hands over.
 const CREDENTIAL: &str = "signing-key";
+/// How many may look at the graph at once: evaluating a card keeps a core busy.
+const LOOKERS_MAX: usize = 2;
 /// How many readers may be at the file at once.
 const READERS_MAX: usize = 16;
 
@@ -74,6 +76,7 @@ struct Inner {
     /// Who may do an UPDATE again before its turn: one at a time, so that nobody else's events wait for it.
     examiners: Semaphore,
     readers: Semaphore,
+    lookers: Arc<Semaphore>,
     /// What holds for all clients of the relay, and their places.
     relay: Arc<Relay>,
     seats: Arc<Semaphore>,
@@ -157,6 +160,7 @@ impl Ledger {
             accepted,
             verifiers: Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get)),
             readers: Semaphore::new(READERS_MAX),
+            lookers: Arc::new(Semaphore::new(LOOKERS_MAX)),
             relay: Arc::new(relay),
             seats: Arc::new(Semaphore::new(config.clients_max.min(Semaphore::MAX_PERMITS))),
             stop,
@@ -266,6 +270,22 @@ impl Ledger {
         let _seat = self.0.readers.acquire().await.context("wait for the log")?;
         let ledger = self.clone();
         spawn_blocking(move || look(&ledger)).await.context("read on a thread")?.context("read the log")
+    }
+
+    /// Looks at the graph on a thread of its own, a few at once.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Ledger) -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let seat = Arc::clone(&self.0.lookers).acquire_owned().await.context("wait for the graph")?;
+        let ledger = self.clone();
+        let look = move || {
+            let found = look(&ledger);
+            // Whoever asked may be gone: until the work has ended, its seat is taken.
+            drop(seat);
+            found
+        };
+        spawn_blocking(look).await.context("look on a thread")
     }
 
     /// Returns what holds for all clients of the relay.

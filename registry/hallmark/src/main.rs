@@ -10,6 +10,7 @@ mod delivery;
 mod demo;
 mod engine;
 mod event;
+mod export;
 mod gate;
 mod gc;
 mod host;

@@ -6,7 +6,7 @@
 //!   crawl that goes up sees such statements if the card asks for them: they are visited, and nothing is followed from
 //!   them, so nobody draws anything else in by saying something.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use base::digest::Sha256;
 
@@ -234,10 +234,14 @@ impl<'g> Walk<'g> {
         // All of them are looked at, so all are paid for.
         meter.charge(gas::EDGE.saturating_mul(children.len() as u64))?;
         children.retain(|it| self.statements.as_ref().is_some_and(|wanted| wanted.holds(graph, *it)));
-        let mut voters = BTreeSet::new();
-        children.reverse();
-        children.retain(|it| graph.kind(*it) != VOTE || voters.insert(graph.author(*it)));
-        children.reverse();
+        let mut last = BTreeMap::new();
+        for vote in children.iter().filter(|it| graph.kind(**it) == VOTE) {
+            let place = last.entry(graph.author(*vote)).or_insert(0);
+            *place = graph.seq(*vote).max(*place);
+        }
+        // In the ledger's order: the date is what the voter says.
+        let counts = |vote: Node| last.get(&graph.author(vote)) == Some(&graph.seq(vote));
+        children.retain(|it| graph.kind(*it) != VOTE || counts(*it));
         if let Some(seed) = &self.item.job.seed {
             children.sort_by_cached_key(|node| seeded(seed, &graph.id(*node)));
         }

@@ -224,7 +224,7 @@ mod tests {
             "o":{"ut":"UPDATE","fields":{"score":"s"},"wl":["0xb"]},
             "ctl":{"det":false,"maxN":7,"gas":9,"dir":"up","f":{"kinds":[1,2]},"st":{"kinds":[30302]}}}"#;
         insta::assert_snapshot!(explain(&Item::read(card).unwrap()), @r#"
-        Card gate, job J, hash 0xbce1862a581d4f8f080a00e0420b3b1e227739a7981d4f414f0f5d17174fe253.
+        Card gate, job J, hash 0x1a99d73c4e9881732209d1756414828585762e6fe4992272fe5aec27c8843d92.
         It starts at all events of kind 30404, by 0xa, whose model_id is "m" and follows its parents, and theirs, until nothing is left.
         It visits at most 5 events and uses at most 9 gas.
         Besides the start it visits only events of kind 1 or 2.

@@ -95,8 +95,9 @@ mod tests {
                     continue;
                 }
                 let refused = Item::admit(&card.canonical()).is_err();
-                // A start is one of two keys, an aggregation one of two places: the schema says so elsewhere.
-                let needed = required.contains(&key) || key == "s" || key == "agg";
+                // A start is one of two keys, an aggregation one of two places, and statements belong to one direction:
+                // the schema says so elsewhere.
+                let needed = required.contains(&key) || ["s", "agg", "dir"].contains(&key);
                 assert_eq!(refused, needed, "{place}/{key}");
             }
         }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use ::lineage::{
-    Caps, Checkpoint, Claim, Code, Evaluation, Flaw, Item, Model, Update, evaluate, is_same_author,
+    Caps, Checkpoint, Claim, Code, Crawl, Evaluation, Flaw, Item, Model, Update, evaluate, is_same_author,
+    list,
 };
 use base::{Address, Sha256};
 use ledger::{Derived as _, EventId, Log, Signed, StoreError};
@@ -29,9 +30,12 @@ pub(crate) enum Trouble {
     /// The log cannot be read.
     #[error("read the event log")]
     Store(#[from] StoreError),
+    /// Whoever asks may not see what the answer rests on.
+    #[error("the card visits events of kind {0}, which only the operator may see")]
+    Closed(u32),
     /// The daemon stops.
     #[error("the event log is closed")]
-    Closed,
+    Stopping,
 }
 
 impl From<Flaw> for Trouble {
@@ -137,6 +141,22 @@ impl Ancestry {
         Ok(Model::read(event.content())?)
     }
 
+    /// Lists what a card visits, within what a daemon allows.
+    pub(crate) fn crawl(&self, item: &Item, at: Option<u64>) -> Result<Crawl, Trouble> {
+        let at = self.point(at)?;
+        Ok(self.look(|graph| list(graph, item, at.seq, Caps::DAEMON))??)
+    }
+
+    /// Returns an UPDATE of the log, and its event.
+    pub(crate) fn update_of(&self, id: EventId) -> Result<(Signed, Update), Trouble> {
+        let event = self.event(id)?;
+        let claim = event.as_ref().map(|it| Claim::read(u32::from(it.kind().0), &tags_of(it), it.content()));
+        match (event, claim) {
+            (Some(event), Some(Ok(Claim::Update(update)))) => Ok((event, *update)),
+            _ => Err(Flaw::new(Code::EMismatch, "", format!("the log has no UPDATE {id}")).into()),
+        }
+    }
+
     /// Returns an event of the log.
     pub(crate) fn event(&self, id: EventId) -> Result<Option<Signed>, Trouble> {
         let stored = self.open_log()?.by_id(id)?;
@@ -144,6 +164,6 @@ impl Ancestry {
     }
 
     fn open_log(&self) -> Result<Arc<Log>, Trouble> {
-        self.log().ok_or(Trouble::Closed)
+        self.log().ok_or(Trouble::Stopping)
     }
 }

@@ -96,11 +96,6 @@ impl Ancestry {
         })
     }
 
-    /// Lists the events that a target stands for.
-    pub(crate) fn starts(&self, target: &Target) -> Result<Vec<String>, NotWhole> {
-        self.look(|graph| starts(graph, target, u64::MAX))
-    }
-
     /// Lists what rests on a target.
     pub(crate) fn impact(&self, target: Target) -> Result<Impact, NotWhole> {
         let at = self.size();
