@@ -104,11 +104,15 @@ async fn a_model_waits_for_its_approval_and_falls_with_its_dataset() {
     let unknown = ask(&host, &["event", "revoke", "nobody/knows"]);
     assert_eq!(unknown.code, Some(2), "{unknown:#?}");
 
-    // It is at rest: what the daemon signs about itself moves no gate.
-    let size = daemon.json("/v1/log").await["size"].clone();
-    let report = daemon.json(&format!("/v1/lineage/gate/{ID}")).await;
-    assert_eq!(report["passes"], false);
-    assert_eq!(daemon.json("/v1/log").await["size"], size);
+    // What the daemon signs about itself moves no gate: it says once that the model is held, and why.
+    let is_said = |graph: &Value| {
+        let last = graph["nodes"].as_array().and_then(|it| it.last()).map(|it| it["says"].clone());
+        last.is_some_and(|it| it["cause"].as_str().is_some_and(|it| it.contains("revocations 1 > 0")))
+    };
+    let graph = daemon.until_says(&format!("/v1/models/{ID}/provenance"), "it is said", is_said).await;
+    let states =
+        graph["nodes"].as_array().unwrap().iter().filter_map(|it| it["says"]["valid_result"].as_str());
+    assert_eq!(states.collect::<Vec<_>>(), ["verified", "held", "deployed", "held"], "{graph:#}");
     // And after a restart it is what it was.
     assert_eq!(daemon.stop().0, Some(0));
     let daemon = Daemon::start(&host);

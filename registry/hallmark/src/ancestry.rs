@@ -205,7 +205,7 @@ fn hex_text(digest: &Sha256) -> String {
 
 #[cfg(test)]
 mod tests {
-    use base::{SystemClock, UnixSeconds};
+    use base::{UnixSeconds, time::HandClock};
     use ledger::{Draft, Kind, Options, Outcome, Policy, Prepared, Scheme, SecretKey, Tag};
     use proptest::prelude::*;
     use tempfile::TempDir;
@@ -232,7 +232,7 @@ mod tests {
             self.ancestry = Arc::new(Ancestry::new(bytes_max));
             let options = Options {
                 policy: Policy::default(),
-                clock: Arc::new(SystemClock),
+                clock: Arc::new(HandClock::at(UnixSeconds(2_000_000))),
                 folds: vec![self.ancestry.clone()],
                 observer: None,
             };

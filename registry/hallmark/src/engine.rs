@@ -34,7 +34,7 @@ use futures_util::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -113,7 +113,7 @@ impl Engine {
         let bell = Arc::new(Notify::new());
         let (follower, schema) = follow::follow(&host, Arc::clone(&bell))?;
         let location = host.config.catalog.index.to_string();
-        let (places, tools) = equip(host, ledger.as_ref(), &metrics)?;
+        let (places, tools) = equip(host, ledger.as_ref(), &metrics, Tools::turns())?;
         let growth = ledger.as_ref().map(|it| Arc::clone(it.growth())).unwrap_or_default();
         let (sender, asks) = mpsc::channel(ASKS_MAX);
         let world = World {
@@ -304,7 +304,12 @@ pub(crate) struct Settled {
 }
 
 /// Opens what jobs work with.
-fn equip(host: Host, ledger: Option<&Ledger>, metrics: &Arc<Metrics>) -> anyhow::Result<(Places, Rc<Tools>)> {
+fn equip(
+    host: Host,
+    ledger: Option<&Ledger>,
+    metrics: &Arc<Metrics>,
+    disk: Arc<Semaphore>,
+) -> anyhow::Result<(Places, Rc<Tools>)> {
     let settings = host.config.settings().map_err(anyhow::Error::msg)?;
     let places = Places::of(&host.config)?;
     let downloader =
@@ -316,5 +321,6 @@ fn equip(host: Host, ledger: Option<&Ledger>, metrics: &Arc<Metrics>) -> anyhow:
     if let Some(ledger) = ledger {
         ledger.set_gate(gate.clone());
     }
-    Ok((places, Rc::new(Tools::new(Arc::new(host), gate, downloader, Arc::clone(metrics)))))
+    let tools = Tools::new(Arc::new(host), gate, downloader, Arc::clone(metrics), disk);
+    Ok((places, Rc::new(tools)))
 }

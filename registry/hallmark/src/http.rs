@@ -25,7 +25,10 @@ mod relay;
 mod uses;
 mod watch;
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -58,7 +61,8 @@ struct Inner {
     uses: Uses,
     metrics: Arc<Metrics>,
     watchers: Arc<Semaphore>,
-    document: Document,
+    /// Written when somebody asks for it: most hosts are never asked.
+    document: LazyLock<anyhow::Result<Document>>,
     cors: Option<CorsLayer>,
     stop: CancellationToken,
 }
@@ -74,7 +78,7 @@ impl App {
     ) -> anyhow::Result<Self> {
         let guard = Guard::new(&settings)?;
         let watchers = Arc::new(Semaphore::new(settings.watchers_max));
-        let (document, cors) = (Document::new()?, cors::layer(&settings.cors_origins)?);
+        let cors = cors::layer(&settings.cors_origins)?;
         let inner = Inner {
             engine,
             shelf,
@@ -83,7 +87,7 @@ impl App {
             guard,
             metrics,
             watchers,
-            document,
+            document: LazyLock::new(Document::new),
             cors,
             stop,
             uses: Uses::default(),
@@ -138,8 +142,8 @@ impl App {
         &self.0.watchers
     }
 
-    fn document(&self) -> &Document {
-        &self.0.document
+    fn document(&self) -> Result<&Document, &anyhow::Error> {
+        self.0.document.as_ref()
     }
 
     fn stop(&self) -> &CancellationToken {
