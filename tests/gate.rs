@@ -8,6 +8,7 @@ use crate::support::{
     daemon::Daemon,
     host::{Entry, Host, Said, entry},
     hub::{FixtureHub, noise},
+    peers,
 };
 
 const ID: &str = "ajna-good-v1";
@@ -254,4 +255,80 @@ async fn every_host_under_a_revoked_dataset_is_found() {
     let unknown = ask(&first, &["lineage", "impact", "nobody/knows"]);
     assert_eq!(unknown.code, Some(1), "{unknown:#?}");
     unknown.says(&["the log does not know it"]);
+}
+
+/// Builds each event out of the classes that OpenLineage makes of its schema, strictly, and writes it back.
+const READ_BACK: &str = r#"
+import json, sys
+from openlineage.client.generated.base import EventType, InputDataset, Job, OutputDataset, Run, RunEvent
+from openlineage.client.generated.dataset_version_dataset import DatasetVersionDatasetFacet
+from openlineage.client.serde import Serde
+
+def facets(dataset):
+    made = {}
+    for name, facet in dataset.pop("facets", {}).items():
+        assert name == "version", name
+        made[name] = DatasetVersionDatasetFacet(datasetVersion=facet["datasetVersion"], producer=facet["_producer"])
+        assert made[name]._schemaURL == facet["_schemaURL"], facet
+    return made
+
+for line in sys.stdin:
+    said = json.loads(line)
+    event = json.loads(line)
+    schema = event.pop("schemaURL")
+    event["eventType"] = EventType[event["eventType"]]
+    event["run"], event["job"] = Run(**event["run"]), Job(**event["job"])
+    event["inputs"] = [InputDataset(facets=facets(it), **it) for it in event["inputs"]]
+    event["outputs"] = [OutputDataset(facets=facets(it), **it) for it in event["outputs"]]
+    again = RunEvent(**event)
+    assert again.schemaURL == schema, again.schemaURL
+    wrote = json.loads(Serde.to_json(again))
+    def bare(it):
+        if isinstance(it, dict):
+            return {k: bare(v) for k, v in it.items() if v not in ({}, [], None)}
+        return [bare(v) for v in it] if isinstance(it, list) else it
+    assert bare(wrote) == bare(said), (wrote, said)
+    print("read", said["eventType"])
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_model_comes_from_is_told_in_the_words_of_others() {
+    let hub = FixtureHub::start().await;
+    let (host, _) = guarded(&hub, &["lineage.item = \"default\""]);
+    let daemon = Daemon::start(&host);
+    until_held(&daemon, "approvals 0 < 1").await;
+    let runs = ask(&host, &["lineage", "export", ID, "--openlineage"]);
+    assert_eq!(runs.code, Some(0), "{runs:#?}");
+    let events = runs.events();
+    let types = events.iter().map(|it| it["eventType"].as_str().unwrap()).collect::<Vec<_>>();
+    assert_eq!(types, ["START", "COMPLETE"], "{events:#?}");
+    assert_eq!(events[1]["inputs"][0]["name"], "example/corpus");
+    assert_eq!(events[1]["outputs"][0]["name"], ID);
+    assert_eq!(events[0]["run"], events[1]["run"]);
+
+    let vsa = ask(&host, &["lineage", "export", ID, "--vsa"]).json();
+    assert_eq!(vsa["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(vsa["predicateType"], "https://slsa.dev/verification_summary/v1");
+    let digest = base::Sha256::of(&noise(1, LENGTH)).to_string();
+    assert_eq!(vsa["subject"], json!([{ "name": "model.bin", "digest": { "sha256": digest } }]));
+    assert_eq!(vsa["predicate"]["verificationResult"], "FAILED");
+    let report = daemon.json(&format!("/v1/lineage/gate/{ID}")).await;
+    let hash = report["evaluation"]["item_hash"].as_str().unwrap();
+    assert_eq!(vsa["predicate"]["policy"]["digest"]["sha256"], hash.trim_start_matches("0x"));
+    let sid = daemon.json("/v1/log").await["sid"].as_str().unwrap().to_owned();
+    publish(&host, None, &vote(report["event"].as_str().unwrap(), "yes", &sid));
+    daemon.until(ID, "deployed").await;
+    let vsa = ask(&host, &["lineage", "export", ID, "--vsa"]).json();
+    assert_eq!(vsa["predicate"]["verificationResult"], "PASSED");
+
+    let Some(python) =
+        peers::require("openlineage/bin/python", "the check against OpenLineage's own classes")
+    else {
+        return;
+    };
+    let path = host.write("runs.jsonl", runs.out.as_bytes());
+    let mut command = Command::new(python);
+    command.args(["-c", READ_BACK]).stdin(fs::File::open(path).unwrap());
+    let said = Said::from(command.output().unwrap());
+    assert_eq!(said.out, "read START\nread COMPLETE\n", "{said:#?}");
 }

@@ -13,7 +13,7 @@ mod evaluate;
 mod impact;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, Ordering},
@@ -46,6 +46,8 @@ pub(crate) struct Ancestry {
     /// From which place on events are not in the graph; the largest number while all are.
     cut_at: AtomicU64,
     bytes_max: usize,
+    /// Kinds that only the operator may see: no UPDATE rests on them, since saying what it should be would tell.
+    closed: BTreeSet<u32>,
     cards: RwLock<Cards>,
     verdicts: Mutex<Verdicts>,
     /// The log it follows: known as soon as that is open.
@@ -64,13 +66,14 @@ pub(crate) struct NotWhole {
 
 impl Ancestry {
     /// Begins without events.
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize, closed: BTreeSet<u32>) -> Self {
         Self {
             graph: RwLock::default(),
             waiting: Mutex::default(),
             size: AtomicU64::new(0),
             cut_at: AtomicU64::new(u64::MAX),
             bytes_max,
+            closed,
             cards: RwLock::default(),
             verdicts: Mutex::default(),
             log: OnceLock::new(),
@@ -222,14 +225,15 @@ mod tests {
     impl Rig {
         fn new(bytes_max: usize) -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let mut rig = Self { folder, ancestry: Arc::new(Ancestry::new(bytes_max)), log: None };
+            let mut rig =
+                Self { folder, ancestry: Arc::new(Ancestry::new(bytes_max, BTreeSet::new())), log: None };
             rig.open(bytes_max);
             rig
         }
 
         fn open(&mut self, bytes_max: usize) {
             self.log = None;
-            self.ancestry = Arc::new(Ancestry::new(bytes_max));
+            self.ancestry = Arc::new(Ancestry::new(bytes_max, BTreeSet::new()));
             let options = Options {
                 policy: Policy::default(),
                 clock: Arc::new(HandClock::at(UnixSeconds(2_000_000))),

@@ -320,6 +320,7 @@ fn equip(
         _ => None,
     };
     if let Some(ledger) = ledger {
+        gate.iter().for_each(|it| it.comes_into_force());
         ledger.set_gate(gate.clone());
     }
     let tools = Tools::new(Arc::new(host), gate, downloader, Arc::clone(metrics), disk);

@@ -107,10 +107,16 @@ impl Gate {
         let (card, model) = card::documents(rule)?;
         let gate = Self { rule: rule.clone(), ledger: ledger.clone(), card, model, told: Mutex::default() };
         if let Some(card) = &gate.card {
-            let item = gate.place(card, "the model's event").map_err(|it| anyhow::anyhow!("{it}"))?;
-            gate.ancestry().keep_for(&item);
+            gate.place(card, "the model's event").map_err(|it| anyhow::anyhow!("{it}"))?;
         }
         Ok(gate)
+    }
+
+    /// Keeps what the card asks for at hand, since it is in force now.
+    pub(crate) fn comes_into_force(&self) {
+        if let Some(item) = self.card.as_ref().and_then(|it| self.place(it, "the model's event").ok()) {
+            self.ancestry().keep_for(&item);
+        }
     }
 
     /// Reports on a model by the gate of the policy or, where that asks none, by the card that hallmark ships.

@@ -121,7 +121,8 @@ impl Ledger {
         let (members, bell) = (Arc::new(Live::<Membership>::default()), accepted.clone());
         let (growth, own) = (Arc::new(Notify::new()), key.address());
         let grows = Arc::clone(&growth);
-        let ancestry = Arc::new(Ancestry::new(config.graph_bytes_max));
+        let closed = config.private_kinds.iter().map(|it| u32::from(*it)).collect();
+        let ancestry = Arc::new(Ancestry::new(config.graph_bytes_max, closed));
         let options = Options {
             policy: config.policy(),
             clock: Arc::new(SystemClock),

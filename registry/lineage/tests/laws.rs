@@ -440,3 +440,63 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn however_many_threads_ask_the_answers_are_the_same() {
+    let cases = include_str!("vectors/lineage-in.jsonl").lines().collect::<Vec<_>>();
+    let expected = include_str!("vectors/lineage-out.jsonl").lines().collect::<Vec<_>>();
+    for threads in [1, 4] {
+        let share = cases.len().div_ceil(threads);
+        let found: Vec<String> = std::thread::scope(|scope| {
+            let answer = |part: &[&str]| {
+                part.iter().map(|it| lineage::case::run_line(it).unwrap()).collect::<Vec<String>>()
+            };
+            let parts: Vec<_> = cases.chunks(share).map(|part| scope.spawn(move || answer(part))).collect();
+            parts.into_iter().flat_map(|it| it.join().unwrap()).collect()
+        });
+        assert_eq!(found, expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_fan_in_of_a_hundred_thousand_is_bounded_by_the_card() {
+    const WIDTH: u64 = 100_000;
+    let mut graph = Graph::new();
+    graph.push(&told(1, "root", 30405, "a", &[], &[])).unwrap();
+    for place in 2..WIDTH + 2 {
+        let id = format!("child {place}");
+        graph.push(&told(place, &id, 30408, "a", &["root"], &[("valid_result", "verified")])).unwrap();
+    }
+    graph.seal();
+    let ask = |control: &str, limit: &str| {
+        let count = r#"{"n":"c","sel":"txid","agg":"count","t":"text"}"#;
+        let text = card("root", count, control, "")
+            .replace("\"limit\":1000", limit)
+            .replace("\"maxN\":1000", "\"maxN\":200000");
+        let (item, model) = (Item::read(&text).unwrap(), Model::read(CONSTANT));
+        evaluate(&graph, &item, &model, Checkpoint::at(WIDTH + 1), Caps::NONE)
+    };
+    // All children are paid for before any of them is looked at.
+    assert_eq!(ask("", "\"limit\":1000").unwrap().visited.len(), 1000);
+    let dear = ask(",\"dir\":\"up\",\"st\":{\"kinds\":[1]}", "\"limit\":1000").unwrap();
+    assert_eq!((dear.visited.len(), dear.gas >= 5 * WIDTH), (1, true));
+    let poor = card("root", "", "", "").replace("\"gas\":1000000", "\"gas\":400000");
+    let poor = evaluate(
+        &graph,
+        &Item::read(&poor).unwrap(),
+        &Model::read(CONSTANT),
+        Checkpoint::at(u64::MAX),
+        Caps::NONE,
+    );
+    assert_eq!(poor.unwrap_err().code, Code::EGas);
+    let whole = r#","dir":"up","st":{"kinds":[30408]}"#;
+    let item = card("root", "", whole, "")
+        .replace("\"gas\":1000000", "\"gas\":100000000")
+        .replace("1000,", "200000,");
+    let item = Item::read(&item).unwrap();
+    let all = evaluate(&graph, &item, &Model::read(CONSTANT), Checkpoint::at(u64::MAX), Caps::NONE).unwrap();
+    assert_eq!((all.visited.len() as u64, all.stop.name()), (WIDTH + 1, "exhausted"));
+    let capped =
+        evaluate(&graph, &item, &Model::read(CONSTANT), Checkpoint::at(u64::MAX), Caps::DAEMON).unwrap();
+    assert_eq!((capped.visited.len(), capped.stop.name()), (100_000, "limit"));
+}

@@ -176,6 +176,7 @@ impl Ancestry {
             let text = "the card is not deterministic: its results come by commit, reveal and attest";
             return Err(Flaw::new(Code::EMismatch, "/item", text).into());
         }
+        self.check_open(&card.item, Some(update.seq()))?;
         let model = self.model_of(card, update.seq())?;
         let asked = Asked { item: &card.item, model: &model, at: Some(update.seq()) };
         let again = self.evaluate(&asked)?.update(&card.item, &id.to_string());

@@ -141,6 +141,19 @@ impl Ancestry {
         Ok(Model::read(event.content())?)
     }
 
+    /// Refuses a card that visits what only the operator may see. Asked before anything is taken out of an event: what
+    /// is wrong with a value would tell it.
+    pub(crate) fn check_open(&self, item: &Item, at: Option<u64>) -> Result<(), Trouble> {
+        if self.closed.is_empty() {
+            return Ok(());
+        }
+        let crawl = self.crawl(item, at)?;
+        match crawl.visited.iter().find(|it| self.closed.contains(&it.kind)) {
+            Some(closed) => Err(Trouble::Closed(closed.kind)),
+            None => Ok(()),
+        }
+    }
+
     /// Lists what a card visits, within what a daemon allows.
     pub(crate) fn crawl(&self, item: &Item, at: Option<u64>) -> Result<Crawl, Trouble> {
         let at = self.point(at)?;

@@ -1,7 +1,8 @@
 //! Run events for OpenLineage: which run made a model, of which datasets.
 //!
-//! A run event is made for each fine-tuning event (30409) that the model's own event rests on, directly or through
-//! others. Its run id is made of the event's id, so that an event exported twice is one run.
+//! For each fine-tuning event (30409) that the model's own event rests on, directly or through others, there is one
+//! event that starts the run and one that completes it, as OpenLineage wants; the log has one date for both. The run's
+//! id is made of the event's id, so that an event exported twice is one run.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -47,7 +48,9 @@ pub(crate) fn runs(
                 let made_of = event(ledger, parent)?.filter(|it| is_open(u32::from(it.kind().0)));
                 inputs.extend(made_of.as_ref().and_then(input));
             }
-            runs.push((run.created_at(), run_event(&run, &inputs, entry)));
+            let [start, complete] = run_events(&run, &inputs, entry);
+            runs.push((run.created_at(), start));
+            runs.push((run.created_at(), complete));
         }
         waiting.extend(parents);
     }
@@ -62,23 +65,26 @@ fn event(ledger: &Ledger, id: &str) -> Result<Option<Signed>, Trouble> {
     }
 }
 
-fn run_event(run: &Signed, inputs: &[Value], entry: &Entry) -> Value {
+fn run_events(run: &Signed, inputs: &[Value], entry: &Entry) -> [Value; 2] {
     let content: Value = serde_json::from_str(run.content()).unwrap_or_default();
     let training = &content["training"];
     let namespace = training["repo"].as_str().unwrap_or("urn:hallmark:runs");
     let name = run.tags().first("model_id").unwrap_or(entry.id.as_str());
     let mut output = json!({ "namespace": "urn:hallmark:models", "name": entry.id });
     output["facets"] = version(&entry.version.to_string());
-    json!({
-        "eventType": "COMPLETE",
-        "eventTime": rfc3339(run.created_at().0),
-        "run": { "runId": run_id(run.id()) },
-        "job": { "namespace": namespace, "name": name },
-        "inputs": inputs,
-        "outputs": [output],
-        "producer": producer(),
-        "schemaURL": SCHEMA,
-    })
+    let event = |what: &str, outputs: &[Value]| {
+        json!({
+            "eventType": what,
+            "eventTime": rfc3339(run.created_at().0),
+            "run": { "runId": run_id(run.id()) },
+            "job": { "namespace": namespace, "name": name },
+            "inputs": inputs,
+            "outputs": outputs,
+            "producer": producer(),
+            "schemaURL": SCHEMA,
+        })
+    };
+    [event("START", &[]), event("COMPLETE", &[output])]
 }
 
 /// Returns a dataset, or a model that another was made of, as an input.

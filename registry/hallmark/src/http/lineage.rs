@@ -51,20 +51,6 @@ impl Sight {
     fn sees(self, ledger: &Ledger, kind: u32) -> bool {
         self.is_operator || u16::try_from(kind).is_ok_and(|it| !ledger.is_private(Kind(it)))
     }
-
-    /// Refuses an answer that rests on something that whoever asks may not see.
-    fn check<'i>(self, ledger: &Ledger, mut visited: impl Iterator<Item = &'i str>) -> Result<(), Trouble> {
-        if self.is_operator {
-            return Ok(());
-        }
-        let closed = ledger
-            .ancestry()
-            .look(|graph| visited.find_map(|id| graph.kind_of(id).filter(|it| !self.sees(ledger, *it))))?;
-        match closed {
-            Some(kind) => Err(Trouble::Closed(kind)),
-            None => Ok(()),
-        }
-    }
 }
 
 /// Runs a look at the graph where it holds up nobody.
