@@ -306,20 +306,20 @@ async fn where_a_model_comes_from_is_told_in_the_words_of_others() {
     assert_eq!(events[1]["outputs"][0]["name"], ID);
     assert_eq!(events[0]["run"], events[1]["run"]);
 
-    let vsa = ask(&host, &["lineage", "export", ID, "--vsa"]).json();
-    assert_eq!(vsa["_type"], "https://in-toto.io/Statement/v1");
-    assert_eq!(vsa["predicateType"], "https://slsa.dev/verification_summary/v1");
+    let summary = ask(&host, &["lineage", "export", ID, "--vsa"]).json();
+    assert_eq!(summary["_type"], "https://in-toto.io/Statement/v1");
+    assert_eq!(summary["predicateType"], "https://slsa.dev/verification_summary/v1");
     let digest = base::Sha256::of(&noise(1, LENGTH)).to_string();
-    assert_eq!(vsa["subject"], json!([{ "name": "model.bin", "digest": { "sha256": digest } }]));
-    assert_eq!(vsa["predicate"]["verificationResult"], "FAILED");
+    assert_eq!(summary["subject"], json!([{ "name": "model.bin", "digest": { "sha256": digest } }]));
+    assert_eq!(summary["predicate"]["verificationResult"], "FAILED");
     let report = daemon.json(&format!("/v1/lineage/gate/{ID}")).await;
     let hash = report["evaluation"]["item_hash"].as_str().unwrap();
-    assert_eq!(vsa["predicate"]["policy"]["digest"]["sha256"], hash.trim_start_matches("0x"));
+    assert_eq!(summary["predicate"]["policy"]["digest"]["sha256"], hash.trim_start_matches("0x"));
     let sid = daemon.json("/v1/log").await["sid"].as_str().unwrap().to_owned();
     publish(&host, None, &vote(report["event"].as_str().unwrap(), "yes", &sid));
     daemon.until(ID, "deployed").await;
-    let vsa = ask(&host, &["lineage", "export", ID, "--vsa"]).json();
-    assert_eq!(vsa["predicate"]["verificationResult"], "PASSED");
+    let summary = ask(&host, &["lineage", "export", ID, "--vsa"]).json();
+    assert_eq!(summary["predicate"]["verificationResult"], "PASSED");
 
     let Some(python) =
         peers::require("openlineage/bin/python", "the check against OpenLineage's own classes")

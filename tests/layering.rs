@@ -14,10 +14,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("catalog", &["base"]),
     ("vault", &["base"]),
+    ("proposal", &["base", "catalog"]),
     ("ledger", &["base"]),
     ("lineage", &["base"]),
     ("commons", &["base", "ledger", "lineage"]),
-    ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons"]),
+    ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons", "proposal"]),
 ];
 
 /// Crates that decide, and that touch neither the network nor the disk.

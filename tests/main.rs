@@ -25,6 +25,7 @@ mod ledger;
 mod lineage;
 mod lineage_log;
 mod nix_builds;
+mod propose;
 mod relay;
 mod remote;
 mod scrub;

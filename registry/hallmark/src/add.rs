@@ -27,6 +27,7 @@ use clap::Args;
 pub(crate) use self::{
     draft::{Draft, draft},
     facts::Facts,
+    report::incomplete,
 };
 use crate::{Outcome, out};
 

@@ -320,7 +320,9 @@ fn equip(
         _ => None,
     };
     if let Some(ledger) = ledger {
-        gate.iter().for_each(|it| it.comes_into_force());
+        if let Some(gate) = &gate {
+            gate.comes_into_force();
+        }
         ledger.set_gate(gate.clone());
     }
     let tools = Tools::new(Arc::new(host), gate, downloader, Arc::clone(metrics), disk);

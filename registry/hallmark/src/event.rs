@@ -82,7 +82,7 @@ fn values(text: &str) -> anyhow::Result<Vec<Box<RawValue>>> {
 }
 
 /// Where the daemon is.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Whom {
     /// The daemon's address, such as `http://127.0.0.1:8420`; unless given, the socket in the state folder
     #[arg(long, value_name = "URL")]
