@@ -16,7 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vault", &["base"]),
     ("proposal", &["base", "catalog"]),
     ("ledger", &["base"]),
-    ("lineage", &["base", "ledger"]),
+    ("lineage", &["base"]),
     ("commons", &["base", "ledger", "lineage"]),
     ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons", "proposal"]),
 ];
