@@ -3,6 +3,7 @@
 mod support;
 
 mod add;
+mod audit;
 mod clients;
 mod corpus;
 mod crash;
@@ -25,6 +26,7 @@ mod ledger;
 mod lineage;
 mod lineage_log;
 mod nix_builds;
+mod onward;
 mod propose;
 mod relay;
 mod remote;

@@ -7,6 +7,7 @@
 mod acts;
 mod gate;
 mod hub;
+mod signed;
 mod teller;
 
 use std::{path::Path, time::Duration};
@@ -26,6 +27,7 @@ use tokio::{
 use self::{
     acts::{Act, acts},
     hub::{Hub, Remark},
+    signed::Signed,
     teller::Teller,
 };
 use crate::{
@@ -55,7 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let shown = show(&stage, &daemon, remarks);
     let outcome = match shown {
         Ok(Some(outcome)) => {
-            out::print(&afterwards(&stage, &daemon))?;
+            let signed = Signed::read(&daemon.url(), &stage.acts)?;
+            out::print(&afterwards(&stage, &daemon, &signed))?;
+            let outcome = broken(&signed.missing)?.unwrap_or(outcome);
             if arguments.exit {
                 daemon.stop()?;
             } else {
@@ -167,11 +171,15 @@ fn show(
     if ended.is_none() {
         return Ok(None);
     }
-    let broken = teller.broken_promises();
-    for promise in &broken {
+    Ok(Some(broken(&teller.broken_promises())?.unwrap_or(Outcome::Holds)))
+}
+
+/// Says what is not as it should be; nothing if all is.
+fn broken(promises: &[String]) -> anyhow::Result<Option<Outcome>> {
+    for promise in promises {
         out::print(&format!("\nNot as promised: {promise}\n"))?;
     }
-    Ok(Some(if broken.is_empty() { Outcome::Holds } else { Outcome::DoesNotHold }))
+    Ok((!promises.is_empty()).then_some(Outcome::DoesNotHold))
 }
 
 fn opening(stage: &Stage, daemon: &Daemon) -> String {
@@ -192,22 +200,26 @@ fn opening(stage: &Stage, daemon: &Daemon) -> String {
 }
 
 /// Shows where everything stands now, and what to try.
-fn afterwards(stage: &Stage, daemon: &Daemon) -> String {
+fn afterwards(stage: &Stage, daemon: &Daemon, signed: &Signed) -> String {
     let world: &World = &daemon.engine().world();
     let table = Sheet::of_terminal().table(&Row::all(world), SystemClock.now());
     let url = daemon.url();
     let (good, digest) =
         stage.acts.first().map_or(("", String::new()), |it| (it.id, it.digest().to_string()));
     let place = stage.state();
+    let provenance = signed.told(&stage.acts);
+    let (log_key, event) = signed.clues();
     format!(
-        "\nHow it stands now (hallmark status):\n\n{table}\n\
+        "\nHow it stands now (hallmark status):\n\n{table}\n{provenance}\n\
          To open:\n\
          \x20 {url}/v1/models           the catalog, with each model's state on this host\n\
-         \x20 {url}/v1/models/{good}\n\
+         \x20 {url}/v1/models/{good}/provenance\n\
          \x20 {url}/readyz\n\
          \x20 {url}/metrics\n\n\
          To try, in another terminal:\n\
          \x20 hallmark status --watch --state {state}\n\
+         \x20 hallmark event prove {event} --state {state} > proof.json\n\
+         \x20 hallmark event verify proof.json --log-key '{log_key}'\n\
          \x20 curl -r 0-63 {url}/v1/models/{good}/artifact | xxd | head\n\
          \x20 HF_ENDPOINT={url} hf download hallmark/{good}\n\
          \x20 HF_HUB_CACHE={state}/hf-cache HF_HUB_OFFLINE=1 hf download hallmark/{good}\n\

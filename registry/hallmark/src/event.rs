@@ -2,7 +2,7 @@
 //!
 //! `sign` and `verify` need no daemon and no network; the others talk to one.
 
-pub(crate) mod ask;
+mod audit;
 mod publish;
 mod query;
 mod revoke;
@@ -19,7 +19,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::value::RawValue;
 
-use crate::Outcome;
+use crate::{Outcome, remote::Remote};
 
 /// The most that is read from a file or a pipe.
 const INPUT_BYTES_MAX: u64 = 1 << 30;
@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Revoke(revoke::Arguments),
     /// Asks the daemon for a proof that its log has an event; anybody can check it with the log's public key.
     Prove(query::ProveArguments),
+    /// Walks a subspace back to its first event and checks that nothing was left out; exits 1 if that does not hold.
+    Audit(audit::Arguments),
 }
 
 pub(crate) fn run(command: &Command) -> anyhow::Result<Outcome> {
@@ -48,6 +50,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Verify(arguments) => verify::run(arguments),
         Command::Revoke(arguments) => revoke::run(arguments),
         Command::Prove(arguments) => query::prove(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
     }
 }
 
@@ -90,4 +93,17 @@ pub(crate) struct Whom {
     /// The state folder of the daemon on this machine
     #[arg(long, value_name = "DIR", default_value = ".hallmark")]
     pub(crate) state: PathBuf,
+}
+
+impl Whom {
+    /// Returns the daemon that is meant.
+    pub(crate) fn remote(&self) -> anyhow::Result<Remote> {
+        let Some(url) = &self.daemon else {
+            return Remote::on(&self.state)?.with_context(|| {
+                let state = self.state.display();
+                format!("no daemon runs on {state}: start `hallmark serve`, or give --state or --daemon")
+            });
+        };
+        Remote::at(url)
+    }
 }

@@ -14,6 +14,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     thread::available_parallelism,
+    time::Instant,
 };
 
 use anyhow::Context as _;
@@ -40,6 +41,7 @@ use crate::{
     config::{LedgerConfig, RulesMode},
     gate::Gate,
     host::Host,
+    metrics::Metrics,
     order::Order,
     world::World,
 };
@@ -80,6 +82,7 @@ struct Inner {
     /// What holds for all clients of the relay, and their places.
     relay: Arc<Relay>,
     seats: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
 }
 
@@ -96,7 +99,11 @@ pub(crate) enum PublishError {
 
 impl Ledger {
     /// Opens the log of this host and makes its keys if they are missing; `None` if the operator wants no log.
-    pub(crate) fn open(host: &Host, stop: CancellationToken) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn open(
+        host: &Host,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Option<Self>> {
         let config = host.config.ledger.clone();
         if !config.enabled {
             return Ok(None);
@@ -123,12 +130,14 @@ impl Ledger {
         let grows = Arc::clone(&growth);
         let closed = config.private_kinds.iter().map(|it| u32::from(*it)).collect();
         let ancestry = Arc::new(Ancestry::new(config.graph_bytes_max, closed));
+        let counted = Arc::clone(&metrics);
         let options = Options {
             policy: config.policy(),
             clock: Arc::new(SystemClock),
             folds: vec![members.clone(), ancestry.clone()],
-            // It is no error if nobody listens.
             observer: Some(Box::new(move |it| {
+                counted.event("accepted");
+                // It is no error if nobody listens.
                 drop(bell.send(Arc::clone(it)));
                 // How a model stands follows from the gate: if that moved the gate again, it would never rest.
                 if !is_own_state(it, own) {
@@ -164,6 +173,7 @@ impl Ledger {
             lookers: Arc::new(Semaphore::new(LOOKERS_MAX)),
             relay: Arc::new(relay),
             seats: Arc::new(Semaphore::new(config.clients_max.min(Semaphore::MAX_PERMITS))),
+            metrics,
             stop,
             config,
         };
@@ -184,7 +194,7 @@ impl Ledger {
             let _seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
             let (limits, leniency) = (self.0.config.limits(), self.0.config.leniency());
             let verified = spawn_blocking(move || Prepared::verify(&json, &limits, leniency)).await;
-            verified.map_err(|_| AppendError::Closed)??
+            verified.map_err(|_| AppendError::Closed)?.inspect_err(|_| self.0.metrics.event("invalid"))?
         };
         self.foresee(prepared.event()).await?;
         Ok(self.submit(prepared).await?)
@@ -254,13 +264,43 @@ impl Ledger {
         prepared: Prepared,
     ) -> impl Future<Output = Result<Outcome, AppendError>> + Send + use<> {
         let (answer, outcome) = oneshot::channel();
+        let (metrics, begun) = (Arc::clone(&self.0.metrics), Instant::now());
         // Whoever asked may have gone away; the event stays.
         let queued = self.0.log.submit(vec![prepared], Box::new(move |it| drop(answer.send(it))));
         async move {
-            queued?;
-            let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
-            outcomes.into_iter().next().ok_or(AppendError::Closed)
+            let outcome = async {
+                queued?;
+                let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
+                outcomes.into_iter().next().ok_or(AppendError::Closed)
+            };
+            let outcome = outcome.await;
+            match &outcome {
+                Ok(Outcome::Accepted(_)) => metrics.append(begun.elapsed()),
+                Ok(Outcome::Duplicate(_)) => metrics.event("duplicate"),
+                Ok(Outcome::Refused(why)) => metrics.event(why.prefix()),
+                Err(_) => metrics.event("error"),
+            }
+            outcome
         }
+    }
+
+    /// Returns the counters.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Notes how the log and the outbox stand, for whoever reads the counters next.
+    pub(crate) async fn measure(&self) -> anyhow::Result<()> {
+        let relays = self.read(statuses).await?;
+        for it in relays {
+            let states =
+                [("pending", it.pending), ("taken", it.taken), ("refused", it.refused), ("lied", it.lied)];
+            for (state, count) in states {
+                self.0.metrics.outbox(&it.relay, state, count);
+            }
+        }
+        self.0.metrics.log(self.0.log.head().0, self.0.log.failure().is_some());
+        Ok(())
     }
 
     /// Reads the log on a thread that may wait for the disk.

@@ -87,7 +87,8 @@ impl Daemon {
         let lock = StateLock::take(&host.state)?;
         // Before anything else that is alive: a log that is damaged ends the start, with nothing begun.
         let stop = CancellationToken::new();
-        let ledger = Ledger::open(&host, stop.clone())?;
+        let metrics = Arc::new(Metrics::new());
+        let ledger = Ledger::open(&host, Arc::clone(&metrics), stop.clone())?;
         let mut settings: HttpConfig = host.config.http.clone();
         settings.listen = arguments.listen.unwrap_or(settings.listen);
         let grace = Duration::from_secs(settings.stop_seconds_max);
@@ -97,7 +98,6 @@ impl Daemon {
         let doors = door::open(settings.listen, &socket_path(&host.state))?;
         let address = doors.address;
         let news = Arc::new(News::new(SystemClock.now().0, settings.events_kept));
-        let metrics = Arc::new(Metrics::new());
         let told = (news, Arc::clone(&metrics));
         let shelf = host.shelf.clone();
         let (engine, engine_thread) = start_engine(

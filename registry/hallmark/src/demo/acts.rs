@@ -95,6 +95,16 @@ impl Act {
         format!("demo/{}", self.id)
     }
 
+    /// Returns what the daemon signs of its end; nothing of what it never touches.
+    pub(super) fn signed_as(&self) -> Option<&'static str> {
+        match self.ends {
+            State::Deployed => Some("deployed"),
+            State::Held => Some("held"),
+            State::Quarantined => Some("mismatch"),
+            _ => None,
+        }
+    }
+
     pub(super) fn files(&self) -> &BTreeMap<&'static str, Bytes> {
         &self.files
     }
