@@ -107,8 +107,8 @@ fn url(repository: &Repository) -> Result<Option<String>, git2::Error> {
     Ok(remote.url().ok().and_then(public))
 }
 
-/// Turns a remote's address into a URI that everybody may read.
-fn public(address: &str) -> Option<String> {
+/// Turns a remote's address into a URI that everybody may read. `None` if it is a path on some machine.
+pub fn public(address: &str) -> Option<String> {
     if let Ok(mut url) = Url::parse(address)
         && (url.has_host() || url.scheme() == "file")
     {

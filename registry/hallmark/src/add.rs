@@ -11,6 +11,7 @@ mod dataset;
 mod draft;
 mod facts;
 mod given;
+mod logs;
 mod report;
 mod sheet;
 mod stub;

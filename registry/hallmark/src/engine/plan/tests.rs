@@ -172,7 +172,10 @@ fn what_was_done_about_an_entry_that_reads_as_before_is_not_done_again() {
     let stub = |it: &mut Case| it.entries = vec![entry("ajna-one-v1", '0')];
     check(&noted(State::Stub, true).with(stub), "");
     check(&noted(State::Stub, false).with(stub), "");
-    check(&noted(State::Stub, true).with(stub).with(|it| it.wants.ids.clear()), "ajna-one-v1: stub, not asked for");
+    check(
+        &noted(State::Stub, true).with(stub).with(|it| it.wants.ids.clear()),
+        "ajna-one-v1: stub, not asked for",
+    );
 }
 
 #[test]
