@@ -228,6 +228,9 @@ async fn one_request_too_many_is_told_so_and_health_is_still_told() {
     };
     problem(&refused, 503, "too-many-requests-at-once");
     assert!(refused.to_lowercase().contains("retry-after: 1"), "{refused}");
+    // Clients of the hub show people what this header says.
+    let refused = raw(&daemon, &get("/org/r/resolve/main/x")).await;
+    assert!(refused.to_lowercase().contains("x-error-message: all seats are taken"), "{refused}");
     assert!(raw(&daemon, &get("/healthz")).await.starts_with("HTTP/1.1 200 "));
     assert!(over_socket(&host, "/v1/models").await.starts_with("HTTP/1.1 200 "));
     slow.write_all(b"}").await.unwrap();

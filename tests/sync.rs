@@ -1,5 +1,8 @@
 //! `hallmark sync` as operators meet it, against a hub that misbehaves.
 
+mod limits;
+mod sources;
+
 use std::{
     fs,
     process::{Command, Stdio},
@@ -127,18 +130,6 @@ async fn different_wrong_bytes_each_time_blame_the_transfer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hub_that_fails_now_and_then_is_asked_again_until_the_file_is_whole() {
-    let (hub, bytes) = (FixtureHub::start().await, noise(1, LENGTH));
-    hub.put("org/ajna-flaky-v1", "model.bin", &bytes);
-    hub.play(Rule::times(1, Fault::Status(503, &[("retry-after", "0")])));
-    hub.play(Rule::times(1, Fault::Cut(100_000)).on("GET"));
-    let mut host = Host::of(&hub);
-    host.wants(&[entry("ajna-flaky-v1", &bytes)]);
-    host.done(&["sync"]).says(&["deployed, verified"]);
-    assert_eq!(hub.ranges().last().unwrap(), &format!("bytes=100000-{}", LENGTH - 1));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_model_listed_under_another_chakra_is_refused_and_says_what_to_correct() {
     let (hub, bytes) = (FixtureHub::start().await, noise(1, LENGTH));
     hub.put("org/ajna-good-v1", "model.bin", &bytes);
@@ -181,30 +172,6 @@ async fn what_stands_is_not_asked_for_again_and_not_opened() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_digest_in_two_models_is_fetched_once_and_two_models_share_a_repository_in_the_cache() {
-    let (hub, config) = (FixtureHub::start().await, noise(9, 500));
-    let (one, two) = (noise(1, LENGTH), noise(2, LENGTH));
-    for (name, bytes) in [("one.bin", &one), ("two.bin", &two), ("config.json", &config)] {
-        hub.put("org/both", name, bytes);
-    }
-    let mut host = Host::of(&hub);
-    let entries = [
-        entry_in("ajna-one-v1", "org/both", "one.bin", &one).with("config.json", &config),
-        entry_in("ajna-two-v1", "org/both", "two.bin", &two).with("config.json", &config),
-    ];
-    host.wants(&entries);
-    host.done(&["sync"]);
-    let gets = hub.seen().iter().filter(|it| it.method == "GET" && it.path.ends_with("config.json")).count();
-    assert_eq!(gets, 1);
-    for (name, bytes) in [("one.bin", &one), ("two.bin", &two), ("config.json", &config)] {
-        assert_eq!(fs::read(host.cached("org/both", name)).unwrap(), **bytes);
-    }
-    assert!(
-        host.view("ajna-two-v1", "config.json").exists() && !host.view("ajna-two-v1", "one.bin").exists()
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_model_synced_alone_leaves_the_other_one_of_its_repository_in_the_cache() {
     let hub = FixtureHub::start().await;
     let (one, two) = (noise(1, LENGTH), noise(2, LENGTH));
@@ -219,87 +186,6 @@ async fn a_model_synced_alone_leaves_the_other_one_of_its_repository_in_the_cach
     host.done(&["sync", "ajna-two-v1"]);
     assert_eq!(fs::read(host.cached("org/both", "two.bin")).unwrap(), two);
     assert_eq!(fs::read(host.cached("org/both", "one.bin")).unwrap(), one);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_branch_is_pinned_to_the_commit_that_the_hub_names_and_a_revision_is_asked_for_as_it_is() {
-    let (hub, bytes) = (FixtureHub::start().await, noise(1, LENGTH));
-    let commit = "cd".repeat(20);
-    for id in ["ajna-branch-v1", "ajna-pinned-v1"] {
-        hub.put(&format!("org/{id}"), "model.bin", &bytes);
-        hub.commit(&format!("org/{id}"), CommitId::parse(&commit).unwrap());
-    }
-    let mut host = Host::of(&hub);
-    host.wants(&[entry("ajna-branch-v1", &bytes)]);
-    host.done(&["sync"]);
-    let path = |revision: &str, id: &str| format!("/org/{id}/resolve/{revision}/model.bin");
-    let seen = hub.seen().iter().map(|it| (it.method.clone(), it.path.clone())).collect::<Vec<_>>();
-    let pair = |method: &str, path: String| (method.to_owned(), path);
-    assert_eq!(
-        seen,
-        [pair("HEAD", path("main", "ajna-branch-v1")), pair("GET", path(&commit, "ajna-branch-v1"))]
-    );
-    let mut host = Host::of(&hub);
-    host.wants(&[entry("ajna-pinned-v1", &bytes).pinned(&commit)]);
-    host.done(&["sync"]);
-    assert!(hub.seen()[2..].iter().all(|it| it.path == path(&commit, "ajna-pinned-v1")));
-    let repo = host.cache().join("models--org--ajna-pinned-v1");
-    assert_eq!(fs::read(repo.join("refs/main")).unwrap(), commit.as_bytes());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn mirrors_are_asked_before_the_hub_and_seeds_before_any_network() {
-    let (hub, mirror) = (FixtureHub::start().await, FixtureHub::start().await);
-    let (here, there, far) = (noise(1, LENGTH), noise(2, LENGTH), noise(3, LENGTH));
-    let ids = ["ajna-here-v1", "ajna-there-v1", "ajna-far-v1"];
-    for (id, bytes) in ids.iter().zip([&here, &there, &far]) {
-        hub.put(&format!("org/{id}"), "model.bin", bytes);
-    }
-    mirror.put("any/name", "x", &there);
-    let mut host = Host::of(&hub);
-    host.write("usb/some/name.dat", &here);
-    host.vault.push(format!("mirrors = [\"{}\"]", mirror.url()));
-    host.vault.push(format!("seeds = [\"{}\"]", host.path("usb").display()));
-    host.wants(&[entry(ids[0], &here), entry(ids[1], &there), entry(ids[2], &far)]);
-    host.done(&["sync"]);
-    let asked = |hub: &FixtureHub, text: &str| hub.seen().iter().any(|it| it.path.contains(text));
-    assert!(
-        !asked(&mirror, &Sha256::of(&here).to_string()) && !asked(&hub, ids[0]),
-        "the seed was not enough"
-    );
-    assert!(
-        asked(&mirror, &Sha256::of(&there).to_string()) && !asked(&hub, ids[1]),
-        "the mirror was not enough"
-    );
-    assert!(asked(&mirror, &Sha256::of(&far).to_string()) && asked(&hub, ids[2]));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_air_gapped_host_deploys_a_model_without_any_url_from_its_seeds() {
-    let (hub, bytes) = (FixtureHub::start().await, noise(1, LENGTH));
-    let mut host = Host::of(&hub);
-    host.write("usb/x", &bytes);
-    host.wants(&[entry("ajna-good-v1", &bytes).artifact("downloadUrl", json!(null))]);
-    let said = host.run(&["sync"]);
-    assert_eq!(said.code, Some(1));
-    said.says(&["ajna-good-v1/model.bin has no source", "downloadUrl", "[vault] mirrors or seeds"]);
-    host.vault.push(format!("seeds = [\"{}\"]", host.path("usb").display()));
-    host.done(&["sync"]);
-    assert!(hub.seen().is_empty());
-    assert_eq!(fs::read(host.cached("hallmark/ajna-good-v1", "model.bin")).unwrap(), bytes);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_url_in_the_index_is_refused_before_anything_happens() {
-    let (hub, bytes) = (FixtureHub::start().await, noise(1, LENGTH));
-    let mut host = Host::of(&hub);
-    let url = format!("file://{}", host.write("usb/model.bin", &bytes).display());
-    host.wants(&[entry("ajna-good-v1", &bytes).artifact("downloadUrl", json!(url))]);
-    let said = host.run(&["sync"]);
-    assert_eq!(said.code, Some(2));
-    assert!(said.err.contains("index.json does not hold: 1 error; the first at line 5"), "{said:#?}");
-    assert!(said.err.contains("data.artifact.downloadUrl should be an https URL"), "{said:#?}");
-    assert!(files(&host.store().join("objects")).is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -325,83 +211,6 @@ async fn waived_checksums_deploy_wrong_bytes_marked_everywhere_and_kept_off_the_
     assert_eq!(host.run(&["sync"]).code, Some(1));
     assert!(!host.store().join("ajna-odd-v1").exists());
     host.done(&["status"]).says(&["ajna-odd-v1", "quarantined", "Model checksum verification failed"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_token_goes_to_the_endpoint_alone_and_shows_nowhere_and_may_change_between_two_syncs() {
-    let hub = FixtureHub::start().await;
-    let ids = ["ajna-one-v1", "ajna-two-v1"];
-    let bytes = [noise(1, LENGTH), noise(2, LENGTH)];
-    for ((id, bytes), token) in ids.iter().zip(&bytes).zip(["hf_firstSecret", "hf_secondSecret"]) {
-        let repository = format!("org/{id}");
-        hub.put(&repository, "model.bin", bytes);
-        hub.change(&repository, "model.bin", |it| it.way = Way::Cdn { linked: true });
-        hub.close(&repository, Access::Private(token.to_owned()));
-    }
-    let mut host = Host::of(&hub);
-    host.wants(&[entry(ids[0], &bytes[0]), entry(ids[1], &bytes[1])]);
-    host.hub.push(format!("token_file = \"{}\"", host.write("token", b"hf_firstSecret\n").display()));
-    let first = host.run(&["sync", "--json"]);
-    assert_eq!(first.code, Some(1));
-    assert_eq!(first.model(ids[0])["state"], "deployed", "{first:#?}");
-    assert_eq!(first.model(ids[1])["state"], "failed");
-    host.write("token", b"hf_secondSecret\n");
-    let second = host.done(&["sync"]);
-    for seen in hub.seen() {
-        assert_eq!(seen.header("authorization").is_some(), seen.side == Side::Hub, "{seen:?}");
-    }
-    assert!(hub.count(Side::Cdn, "GET") > 0);
-    let mut texts = [first, second].map(|it| it.out + &it.err).to_vec();
-    for path in files(&host.path("state")) {
-        texts.push(String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned());
-    }
-    assert!(texts.iter().all(|it| !it.contains("Secret") && !it.contains("signature=")));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_sync_that_is_told_to_stop_keeps_what_came_and_the_next_one_goes_on_there() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
-        let (hub, bytes) = (FixtureHub::start().await, noise(1, 8 << 20));
-        hub.put("org/ajna-good-v1", "model.bin", &bytes);
-        hub.play(Rule::times(1, Fault::HangAfter(5 << 20)).on("GET"));
-        let mut host = Host::of(&hub);
-        host.wants(&[entry("ajna-good-v1", &bytes)]);
-        let sync = host.start(&["sync"]);
-        let partial = host.store().join(format!("partials/{}.part", Sha256::of(&bytes)));
-        until("five mebibytes", || fs::metadata(&partial).is_ok_and(|it| it.len() >= 5 << 20));
-        kill(Pid::from_raw(sync.id().try_into().unwrap()), signal).unwrap();
-        let said = Said::from(sync.wait_with_output().unwrap());
-        assert_eq!(said.code, Some(2), "{said:#?}");
-        assert!(said.err.contains("stopped by a signal; what came so far is kept"), "{said:#?}");
-        host.done(&["sync"]);
-        assert_eq!(hub.ranges(), ["-".to_owned(), format!("bytes={}-{}", 5 << 20, (8 << 20) - 1)]);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_syncs_at_once_fetch_each_file_once_and_both_succeed() {
-    let hub = FixtureHub::start().await;
-    let ids = (0..8).map(|it| format!("ajna-m{it}-v1")).collect::<Vec<_>>();
-    let bytes = (0..8).map(|it| noise(it, 2 << 20)).collect::<Vec<_>>();
-    let mut host = Host::of(&hub);
-    let entries = ids.iter().zip(&bytes).map(|(id, bytes)| {
-        hub.put(&format!("org/{id}"), "model.bin", bytes);
-        entry(id, bytes)
-    });
-    host.wants(&entries.collect::<Vec<_>>());
-    host.vault.push(format!("bandwidth_bytes_per_second = {}", 8 << 20));
-    let first = host.start(&["sync"]);
-    until("the first request", || !hub.seen().is_empty());
-    // One that comes later and goes file by file finds most of them done when it gets there.
-    host.vault.push("downloads_max = 1".to_owned());
-    for sync in [first, host.start(&["sync"])] {
-        let said = Said::from(sync.wait_with_output().unwrap());
-        assert_eq!(said.code, Some(0), "{said:#?}");
-    }
-    for id in &ids {
-        let gets = hub.seen().iter().filter(|it| it.method == "GET" && it.path.contains(id)).count();
-        assert_eq!(gets, 1, "{id}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -454,107 +263,4 @@ async fn a_python_client_reads_offline_what_sync_deployed() {
     assert_eq!(said.code, Some(0), "{said:#?}");
     let digests = [&weights, &config, &weights, &config].map(|it| Sha256::of(it).to_string());
     assert_eq!(said.out.lines().collect::<Vec<_>>(), digests);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_named_keeps_what_came_and_goes_on_once_there_is_room() {
-    let (hub, bytes) = (FixtureHub::start().await, noise(1, 12 << 20));
-    hub.put("org/ajna-big-v1", "model.bin", &bytes);
-    let mut host = Host::of(&hub);
-    host.wants(&[entry("ajna-big-v1", &bytes)]);
-    // What else is on the disk leaves too little for this model; it goes in the second part.
-    let script = "mount -t tmpfs -o size=24m tmpfs \"$0\" && head -c 15M /dev/zero > \"$0/ballast\"\n\
-        \"$@\"; echo \"ended with $?\" >&2; rm \"$0/ballast\"\n\
-        \"$@\"; echo \"then with $?\" >&2\n\
-        sha256sum \"$0\"/models/ajna-big-v1/model.bin";
-    fs::create_dir_all(host.path("state")).unwrap();
-    let unshare = |script: &str, more: &[String]| {
-        let mut command = Command::new("unshare");
-        command.args(["-Urm", "sh", "-c", script]).arg(host.path("state")).args(more);
-        command.current_dir(host.path("")).output()
-    };
-    let may_mount = unshare("mount -t tmpfs -o size=1m tmpfs \"$0\"", &[]);
-    if !may_mount.is_ok_and(|it| it.status.success()) {
-        peers::pass_over("a sync onto a full disk", "nothing may be mounted here");
-        return;
-    }
-    let mut program = vec![env!("CARGO_BIN_EXE_hallmark").to_owned()];
-    program.extend(host.arguments(&["sync"]));
-    let said = Said::from(unshare(script, &program).unwrap());
-    assert!(said.err.contains("ended with 1") && said.err.contains("then with 0"), "{said:#?}");
-    said.says(&[
-        "ajna-big-v1: failed: no room for ajna-big-v1/model.bin",
-        "needs",
-        "make room and it goes on",
-    ]);
-    said.says(&["ajna-big-v1 1.0.0: deployed, verified"]).says(&[&Sha256::of(&bytes).to_string()]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_fills_up_half_way_stops_the_sync_and_the_next_one_fetches_only_the_rest() {
-    let (hub, bytes) = (FixtureHub::start().await, noise(1, 12 << 20));
-    hub.put("org/ajna-big-v1", "model.bin", &bytes);
-    hub.play(Rule::times(1, Fault::HangAfter(4 << 20)).on("GET"));
-    let mut host = Host::of(&hub);
-    host.vault.push("idle_seconds_max = 2".to_owned());
-    host.wants(&[entry("ajna-big-v1", &bytes)]);
-    fs::create_dir_all(host.path("state")).unwrap();
-    // While the hub pauses, somebody else takes the room.
-    let script = "mount -t tmpfs -o size=24m tmpfs \"$0\"\n\
-        \"$@\" & until [ \"$(cat \"$0\"/models/partials/*.part 2>/dev/null | wc -c)\" -ge 4194304 ]; do :; done\n\
-        head -c 30M /dev/zero > \"$0/ballast\" 2>/dev/null; wait $!; echo \"ended with $?\" >&2\n\
-        rm \"$0/ballast\"; \"$@\"; echo \"then with $?\" >&2";
-    let mut command = Command::new("unshare");
-    command.args(["-Urm", "sh", "-c", script]).arg(host.path("state")).arg(env!("CARGO_BIN_EXE_hallmark"));
-    command.args(host.arguments(&["sync"])).current_dir(host.path(""));
-    let probe = Command::new("unshare")
-        .args(["-Urm", "mount", "-t", "tmpfs", "tmpfs"])
-        .arg(host.path("state"))
-        .status();
-    if !probe.is_ok_and(|it| it.success()) {
-        peers::pass_over("a disk that fills up during a sync", "nothing may be mounted here");
-        return;
-    }
-    let said = Said::from(command.output().unwrap());
-    assert!(said.err.contains("ended with 1") && said.err.contains("then with 0"), "{said:#?}");
-    said.says(&["no room for ajna-big-v1/model.bin"]).says(&["ajna-big-v1 1.0.0: deployed, verified"]);
-    let last = hub.ranges().last().unwrap().clone();
-    assert!(last.starts_with("bytes=") && !last.starts_with("bytes=0-"), "{:?}", hub.ranges());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_large_file_takes_no_more_memory_than_a_small_one() {
-    let (hub, bytes) = (FixtureHub::start().await, noise(1, 512 << 20));
-    hub.put("org/ajna-huge-v1", "model.bin", &bytes);
-    let mut host = Host::of(&hub);
-    host.wants(&[entry("ajna-huge-v1", &bytes)]);
-    let mut sync = host.command(&["sync"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let status = format!("/proc/{}/status", sync.id());
-    let (mut peak_kibibytes, mut ended) = (0, None);
-    until("the end", || {
-        // Not the pages of the program file itself, which are many in a build for tests.
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|it| it.strip_prefix("RssAnon:")?.trim().strip_suffix(" kB"));
-        peak_kibibytes = line.and_then(|it| it.parse::<u64>().ok()).unwrap_or(0).max(peak_kibibytes);
-        ended = sync.try_wait().unwrap();
-        ended.is_some()
-    });
-    assert!(ended.unwrap().success());
-    assert!((1..64 << 10).contains(&peak_kibibytes), "{peak_kibibytes} KiB");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hub_that_is_down_is_named_with_its_reason_and_not_once_for_every_file() {
-    let mut host = Host::at("http://127.0.0.1:9");
-    host.vault = vec!["keep_free_bytes = 0".to_owned(), "tries_max = 0".to_owned()];
-    let files = ["a.json", "b.json", "c.json", "d.json", "e.json"];
-    let model = entry("ajna-far-v1", &noise(1, LENGTH));
-    host.wants(&[files.iter().zip(2..).fold(model, |it, (name, seed)| it.with(name, &noise(seed, 500)))]);
-    let said = host.run(&["sync"]);
-    assert_eq!(said.code, Some(1));
-    said.says(&["ajna-far-v1: failed: no source gave ajna-far-v1/model.bin"])
-        .says(&["read http://127.0.0.1:9/org/ajna-far-v1/resolve/main/model.bin", "Connection refused"])
-        .says(&["and 3 files more of this model did not come"]);
-    let address = "http://127.0.0.1:9/org/ajna-far-v1/resolve/main/model.bin";
-    assert_eq!(said.out.matches(address).count(), 1, "{said:#?}");
 }

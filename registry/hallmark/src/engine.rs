@@ -33,7 +33,7 @@ use futures_util::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     time::{Instant, MissedTickBehavior, interval_at, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -103,7 +103,7 @@ impl Engine {
         let bell = Arc::new(Notify::new());
         let (follower, schema) = follow::follow(&host, Arc::clone(&bell))?;
         let location = host.config.catalog.index.to_string();
-        let (places, tools) = equip(host, &metrics)?;
+        let (places, tools) = equip(host, &metrics, Tools::turns())?;
         let (sender, asks) = mpsc::channel(ASKS_MAX);
         let world = World {
             location,
@@ -289,10 +289,10 @@ pub(crate) struct Settled {
 }
 
 /// Opens what jobs work with.
-fn equip(host: Host, metrics: &Arc<Metrics>) -> anyhow::Result<(Places, Rc<Tools>)> {
+fn equip(host: Host, metrics: &Arc<Metrics>, disk: Arc<Semaphore>) -> anyhow::Result<(Places, Rc<Tools>)> {
     let settings = host.config.settings().map_err(anyhow::Error::msg)?;
     let places = Places::of(&host.config)?;
     let downloader =
         Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
-    Ok((places, Rc::new(Tools::new(Arc::new(host), downloader, Arc::clone(metrics)))))
+    Ok((places, Rc::new(Tools::new(Arc::new(host), downloader, Arc::clone(metrics), disk))))
 }

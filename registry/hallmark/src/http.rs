@@ -24,7 +24,10 @@ mod relay;
 mod uses;
 mod watch;
 
-use std::{any::Any, sync::Arc};
+use std::{
+    any::Any,
+    sync::{Arc, LazyLock},
+};
 
 use axum::{
     Router,
@@ -57,7 +60,8 @@ struct Inner {
     uses: Uses,
     metrics: Arc<Metrics>,
     watchers: Arc<Semaphore>,
-    document: Document,
+    /// Written when somebody asks for it: most hosts are never asked.
+    document: LazyLock<anyhow::Result<Document>>,
     cors: Option<CorsLayer>,
     stop: CancellationToken,
 }
@@ -73,7 +77,7 @@ impl App {
     ) -> anyhow::Result<Self> {
         let guard = Guard::new(&settings)?;
         let watchers = Arc::new(Semaphore::new(settings.watchers_max));
-        let (document, cors) = (Document::new()?, cors::layer(&settings.cors_origins)?);
+        let cors = cors::layer(&settings.cors_origins)?;
         let inner = Inner {
             engine,
             shelf,
@@ -82,7 +86,7 @@ impl App {
             guard,
             metrics,
             watchers,
-            document,
+            document: LazyLock::new(Document::new),
             cors,
             stop,
             uses: Uses::default(),
@@ -137,8 +141,8 @@ impl App {
         &self.0.watchers
     }
 
-    fn document(&self) -> &Document {
-        &self.0.document
+    fn document(&self) -> Result<&Document, &anyhow::Error> {
+        self.0.document.as_ref()
     }
 
     fn stop(&self) -> &CancellationToken {

@@ -138,7 +138,7 @@ impl Engine {
         let elsewhere = host.config.catalog != old.config.catalog;
         let followed = if elsewhere { Some(follow::follow(&host, Arc::clone(&self.bell))?) } else { None };
         let location = host.config.catalog.index.to_string();
-        let (places, tools) = equip(host, &self.metrics)?;
+        let (places, tools) = equip(host, &self.metrics, self.tools.disk())?;
         // What is at work was started under the old config.
         for id in self.at_work.keys().cloned().collect::<Vec<_>>() {
             self.call_off(&id);

@@ -51,7 +51,7 @@ pub(crate) struct Grounds<'g> {
     pub(crate) policy: &'g PolicyConfig,
     /// Grows with each config that comes into force.
     pub(crate) config: u64,
-    /// Entries that say something else than when their model was looked at.
+    /// Entries that say something else than when their model was looked at, and those that somebody asks to try now.
     pub(crate) changed: &'g BTreeSet<ModelId>,
     /// Whether to look again at what seems to be well.
     pub(crate) look_again: bool,
@@ -79,8 +79,9 @@ pub(crate) fn plan(grounds: &Grounds<'_>, here: &OrdMap<ModelId, Arc<Model>>) ->
 fn decide(grounds: &Grounds<'_>, listed: &Arc<Listed>, here: Option<&Model>) -> Option<Action> {
     let id = &listed.entry.id;
     let wanted = grounds.wants.ids.contains(id);
-    // Of an entry that reads as before, what was done about it once need not be done again.
+    // Of an entry that reads as before, what was done about it once need not be done again, unless somebody asks.
     let noted = here.filter(|it| it.listed.as_ref().is_some_and(|old| Arc::ptr_eq(old, listed)));
+    let noted = noted.filter(|_| !grounds.changed.contains(id));
     if listed.is_stub {
         let is_done = noted.is_some_and(|it| it.state == State::Stub && it.wanted == wanted);
         return (!is_done).then_some(Action::Stub { wanted });

@@ -73,9 +73,23 @@ struct Flight {
 }
 
 impl Tools {
-    pub(super) fn new(host: Arc<Host>, downloader: Downloader, metrics: Arc<Metrics>) -> Self {
-        let (disk, flights) = (Arc::new(Semaphore::new(DISK_JOBS_MAX)), RefCell::default());
-        Self { host, downloader, metrics, disk, flights }
+    /// `disk` outlives a config: a job of the one before must not show what a job of this one hides.
+    pub(super) fn new(
+        host: Arc<Host>,
+        downloader: Downloader,
+        metrics: Arc<Metrics>,
+        disk: Arc<Semaphore>,
+    ) -> Self {
+        Self { host, downloader, metrics, disk, flights: RefCell::default() }
+    }
+
+    /// Makes the turns in which jobs come to the disk.
+    pub(super) fn turns() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(DISK_JOBS_MAX))
+    }
+
+    pub(super) fn disk(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.disk)
     }
 
     /// Looks which files of a model are here.
@@ -150,12 +164,21 @@ impl Tools {
         async move {
             let (host, name) = (Arc::clone(&tools.host), repo.clone());
             let publish = move || {
-                let mut fetched = BTreeMap::new();
+                let (mut hidden, mut orders, mut fetched) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
                 for shown in &models {
+                    let id = &shown.order.id;
+                    // A model that went out of sight while this waited for its turn stays there.
+                    match host.store.view(id) {
+                        Ok(None) => continue,
+                        Ok(Some(_)) => orders.push(shown.order.as_ref()),
+                        Err(error) => {
+                            hidden.insert(id.to_string(), format!("look at its view: {error}"));
+                        }
+                    }
                     fetched.extend(shown.files.values().map(|it| (it.digest(), Fetched::Stands(it.clone()))));
                 }
-                let orders = models.iter().map(|it| it.order.as_ref()).collect::<Vec<_>>();
-                deploy::hub_views(&host, &orders, &fetched, Some(&name))
+                hidden.extend(deploy::hub_views(&host, &orders, &fetched, Some(&name)));
+                hidden
             };
             let hidden = tools.at_disk(publish).await.unwrap_or_default();
             Done::Published { repo, by, hidden }

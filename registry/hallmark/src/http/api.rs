@@ -5,7 +5,7 @@ use axum::{
     body::Bytes,
     extract::State,
     http::{HeaderValue, StatusCode},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use base::Sha256;
 use utoipa::{
@@ -105,8 +105,10 @@ pub(crate) fn text() -> anyhow::Result<String> {
     ),
 )]
 async fn document(State(app): State<App>, held: Held) -> Response {
-    let Document { body, etag } = app.document();
-    fresh::json(&held, body, etag)
+    match app.document() {
+        Ok(Document { body, etag }) => fresh::json(&held, body, etag),
+        Err(error) => Problem::internal(error).into_response(),
+    }
 }
 
 /// Adds what every operation has in common.

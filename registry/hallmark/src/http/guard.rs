@@ -85,7 +85,9 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     let route = Route(request.extensions().get::<MatchedPath>().cloned());
     let method = method(request.method());
     let id = request_id(app.guard(), request.headers());
-    let mut response = answer(&app, request, next, &route).await;
+    let is_hub = hub::is_hub(request.uri().path());
+    let answer = answer(&app, request, next, &route).await;
+    let mut response = answer.unwrap_or_else(|problem| refuse(problem, is_hub));
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
@@ -94,36 +96,45 @@ pub(super) async fn check(State(app): State<App>, request: Request, next: Next) 
     response
 }
 
-async fn answer(app: &App, request: Request, next: Next, route: &Route) -> Response {
-    if let Err(problem) = admit(app, &request) {
-        let is_hub = problem.code() == StatusCode::UNAUTHORIZED && hub::is_hub(request.uri().path());
-        return if is_hub { hub::Refusal::token_needed().into_response() } else { problem.into_response() };
+/// Says no, on the hub's routes in a way that its clients show to people.
+fn refuse(problem: Problem, is_hub: bool) -> Response {
+    match problem.code() {
+        StatusCode::UNAUTHORIZED if is_hub => hub::Refusal::token_needed().into_response(),
+        _ if is_hub => {
+            let message = hub::message(problem.text());
+            let mut response = problem.into_response();
+            response.headers_mut().extend([message]);
+            response
+        }
+        _ => problem.into_response(),
     }
+}
+
+async fn answer(app: &App, request: Request, next: Next, route: &Route) -> Result<Response, Problem> {
+    admit(app, &request)?;
     // Operators, and those who only ask whether the daemon is well, are never turned away by what others do.
     let is_free = is_open(&request) || request.extensions().get() == Some(&Peer::Operator);
     let seat = app.guard().seats.try_acquire();
     if seat.is_err() && !is_free {
         app.metrics().refuse("requests");
-        return Problem::new(
+        return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "too-many-requests-at-once",
             "Too many requests at once",
         )
         .detail("all seats are taken")
         .remedy("come back in a moment, or raise [http] requests_max")
-        .retry_after(1)
-        .into_response();
+        .retry_after(1));
     }
     if route.name() == LONG {
-        return next.run(request).await;
+        return Ok(next.run(request).await);
     }
     let answer = tokio::time::timeout(app.settings().answer_limit(), next.run(request)).await;
-    answer.unwrap_or_else(|_| {
+    answer.map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-slow", "It took too long")
             .detail("the answer was not there in time")
             .remedy("come back in a moment; if it goes on, look at the daemon's log")
             .retry_after(5)
-            .into_response()
     })
 }
 

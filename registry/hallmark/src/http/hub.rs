@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-pub(super) use self::refusal::Refusal;
+pub(super) use self::refusal::{Refusal, message};
 use self::{
     page::{Page, linked},
     place::Question,

@@ -102,6 +102,11 @@ impl Problem {
     pub(crate) fn code(&self) -> StatusCode {
         self.code
     }
+
+    /// Returns what is wrong with this request.
+    pub(crate) fn text(&self) -> &str {
+        &self.detail
+    }
 }
 
 impl IntoResponse for Problem {

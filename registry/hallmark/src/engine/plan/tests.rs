@@ -171,6 +171,7 @@ fn what_was_done_about_an_entry_that_reads_as_before_is_not_done_again() {
     }
     let stub = |it: &mut Case| it.entries = vec![entry("ajna-one-v1", '0')];
     check(&noted(State::Stub, true).with(stub), "");
+    check(&noted(State::Stub, true).with(stub).with(|it| it.changed = true), "ajna-one-v1: stub, asked for");
     check(&noted(State::Stub, false).with(stub), "");
     check(
         &noted(State::Stub, true).with(stub).with(|it| it.wants.ids.clear()),

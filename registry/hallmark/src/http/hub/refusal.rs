@@ -110,6 +110,11 @@ impl IntoResponse for Refusal {
     }
 }
 
+/// Returns the header whose text clients show to people.
+pub(in crate::http) fn message(text: &str) -> (HeaderName, HeaderValue) {
+    (MESSAGE, printable(text))
+}
+
 /// Returns as much of a message as may stand in a header.
 fn printable(message: &str) -> HeaderValue {
     let plain = |it: char| if it == ' ' || it.is_ascii_graphic() { it } else { '?' };
