@@ -21,8 +21,8 @@ fn real(desk: &Desk, venv: &str, tool: &str) -> Option<String> {
 }
 
 /// Finds the one file in a folder whose name has these words in it.
-fn find(folder: PathBuf, words: &str) -> PathBuf {
-    let entries = fs::read_dir(&folder).unwrap().map(|it| it.unwrap());
+fn find(folder: &Path, words: &str) -> PathBuf {
+    let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap());
     let found = entries.filter(|it| !it.file_type().unwrap().is_symlink()).map(|it| it.path());
     let mut found = found.filter(|it| it.file_name().unwrap().to_str().unwrap().contains(words));
     let first = found.next().unwrap_or_else(|| panic!("{words} in {}", folder.display()));
@@ -59,7 +59,7 @@ fn tensorboards_event_files_are_read_whoever_wrote_them() {
         return;
     }
     for writer in ["torch", "tensorflow", "tensorboardx"] {
-        let log = find(desk.path().join(writer), "tfevents");
+        let log = find(&desk.path().join(writer), "tfevents");
         let (code, page) = with_log(&desk, &log, &["--set=provenance.runId=r"]);
         let metrics = json!({"loss": 0.5, "accuracy": 0.875, "train/loss": 0.5, "eval/accuracy": 0.875});
         assert_eq!((code, &page["entry"]["provenance"]["metrics"]), (Some(0), &metrics), "{page}");
@@ -84,7 +84,7 @@ fn an_offline_run_of_weights_and_biases_is_read_from_the_log_that_is_all_it_leav
     let desk = Desk::new();
     let Some(printed) = real(&desk, "logs", "wandb") else { return };
     let id = printed.lines().find(|it| !it.starts_with("wandb:")).unwrap().trim();
-    let log = find(find(desk.path().join("wandb"), "offline-run"), ".wandb");
+    let log = find(&find(&desk.path().join("wandb"), "offline-run"), ".wandb");
     let more = ["--set=training.repo=https://git.example/team/train"];
     let log = format!("--log={}", log.display());
     let (code, page) = desk.told(&[ID, &CHOSEN[..6], &[DATASET, "--dry-run", log.as_str()], &more]);
@@ -188,8 +188,9 @@ fn a_log_of_two_gigabytes_streams_by_in_little_memory() {
     let more = ["--log=train.log", "--set=provenance.runId=r", "--json"];
     let child = desk.command(&[REST, &[&more[..]]].concat()).stdout(Stdio::piped()).spawn().unwrap();
     let mut to = File::create(&pipe).unwrap();
+    let words = "as much as a library has to say in each step ".repeat(4);
     let lines = (0..20_000)
-        .map(|it| format!("[12:00:00] step {it} | loss: 2.5 | lr 1e-4 | 120 tokens/s | some words\n"));
+        .map(|it| format!("[12:00:00] step {it} | loss: 2.5 | lr 1e-4 | 120 tokens/s | {words}\n"));
     let block = lines.collect::<String>();
     let mut written = 0_u64;
     while written < 2 << 30 {

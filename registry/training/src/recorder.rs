@@ -31,6 +31,8 @@ pub(crate) struct Recorder {
     run: Run,
     left_out: BTreeMap<String, &'static str>,
     too_many: u64,
+    /// What names mean that came before: the same few come in every line.
+    known: BTreeMap<String, Meaning>,
     /// Whether a name has to look like a metric's: in a text, any number has some name.
     pub(crate) picky: bool,
 }
@@ -53,7 +55,7 @@ impl Recorder {
             remarks: Vec::new(),
         };
         let picky = matches!(format, Format::Json | Format::Yaml | Format::Text | Format::WandbConfig);
-        Self { run, left_out: BTreeMap::new(), too_many: 0, picky }
+        Self { run, left_out: BTreeMap::new(), too_many: 0, known: BTreeMap::new(), picky }
     }
 
     pub(crate) fn format(&self) -> Format {
@@ -74,7 +76,7 @@ impl Recorder {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return;
         }
-        match (meaning(name), found) {
+        match (self.meaning(name), found) {
             (Meaning::Metric, Found::Number(value)) => self.metric(name, value),
             (Meaning::Unclear, Found::Number(value)) if !self.picky => self.metric(name, value),
             (Meaning::Metric, Found::Text(text)) => {
@@ -106,6 +108,17 @@ impl Recorder {
             }
             _ => {}
         }
+    }
+
+    fn meaning(&mut self, name: &str) -> Meaning {
+        if let Some(meaning) = self.known.get(name) {
+            return *meaning;
+        }
+        let meaning = meaning(name);
+        if self.known.len() < METRICS_MAX {
+            self.known.insert(name.to_owned(), meaning);
+        }
+        meaning
     }
 
     /// Takes a metric, whatever its name sounds like.

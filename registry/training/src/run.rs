@@ -62,7 +62,7 @@ pub enum Format {
     TrainerState,
     /// The dicts that the Hugging Face Trainer prints.
     TrainerPrint,
-    /// A table with a row for each step, as PyTorch Lightning's `CSVLogger` writes it.
+    /// A table with a row for each step, as Lightning's `CSVLogger` writes it.
     Csv,
     /// `wandb-summary.json` of Weights & Biases.
     WandbSummary,

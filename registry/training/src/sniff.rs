@@ -59,7 +59,7 @@ fn is_header(line: &str) -> bool {
     let columns = line.trim_end().split(',').map(|it| it.trim().trim_matches('"')).collect::<Vec<_>>();
     let named = |it: &&str| !it.is_empty() && it.parse::<f64>().is_err() && !it.contains([':', '=', '{']);
     columns.len() >= 2
-        && columns.iter().all(|it| named(&it))
+        && columns.iter().all(named)
         && columns.iter().any(|it| matches!(*it, "step" | "epoch" | "iteration" | "global_step" | "Step"))
 }
 

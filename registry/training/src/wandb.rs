@@ -86,7 +86,7 @@ pub(crate) fn read_log(log: impl Read, recorder: &mut Recorder) -> Result<(), Lo
 
 fn take(record: &Record, recorder: &mut Recorder) {
     if let Some(run) = &record.run {
-        recorder.run().run_id = fact(&run.run_id).or_else(|| recorder.run().run_id.take());
+        recorder.run().run_id = fact(&run.id).or_else(|| recorder.run().run_id.take());
         if let Some(git) = &run.git {
             code(git, recorder);
         }

@@ -1,4 +1,4 @@
-//! The frame of a run log: LevelDB's log format behind a header of W&B's own.
+//! The frame of a run log: `LevelDB`'s log format behind a header of W&B's own.
 //!
 //! Blocks of 32 KiB hold chunks of records, each with its checksum, its length, and whether it is a record's first,
 //! middle or last; what is left of a block that has no room for another chunk is zero.

@@ -43,7 +43,7 @@ pub(super) struct Item {
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Run {
     #[prost(string, tag = "1")]
-    pub(super) run_id: String,
+    pub(super) id: String,
     #[prost(message, optional, tag = "4")]
     pub(super) config: Option<Items>,
     #[prost(message, optional, tag = "21")]
