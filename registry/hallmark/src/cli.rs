@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    Outcome, add, config::Config, demo, event, gc, http, key, lineage, out, scrub, serve, status, sync,
-    validate,
+    Outcome, add, config::Config, demo, event, gc, http, key, lineage, out, publish, scrub, serve, status,
+    sync, validate,
 };
 
 /// The model registry that a NixOS fleet can trust.
@@ -36,6 +36,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Makes an entry for a trained model out of its files, and writes it into the index.
     Add(Box<add::Arguments>),
+    /// Uploads a model of the index to the Hub in one commit, and checks what arrived there.
+    Publish(publish::Arguments),
     /// Fetches what is wanted, proves every byte, and deploys it.
     Sync(sync::Arguments),
     /// Says what is where on this host, and why.
@@ -98,6 +100,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Add(arguments) => add::run(&arguments),
+        Command::Publish(arguments) => publish::run(&arguments),
         Command::Sync(arguments) => sync::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Verify(arguments) => scrub::run(&arguments),

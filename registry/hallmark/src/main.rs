@@ -20,6 +20,7 @@ mod news;
 mod order;
 mod out;
 mod policy;
+mod publish;
 mod records;
 mod remote;
 mod repos;
