@@ -4,19 +4,11 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    process::Command,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use axum::{
-    body::Body,
-    extract::{Request, State},
-    http::{Response, StatusCode, header},
-};
 use base::{CommitId, UnixSeconds, time::HandClock};
 use catalog::{
     Hashed,
@@ -24,9 +16,8 @@ use catalog::{
     git::{GitError, GitLogin, GitOptions, Provenance, follow_git},
     location::{GitLocation, Location},
 };
-use tokio::io::AsyncWriteExt as _;
 
-use crate::support::peers;
+use crate::support::{git_server::GitServer, peers};
 
 /// Long enough for a busy machine; no story waits so long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -339,100 +330,13 @@ fn spoil(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Serves the repositories in a folder as a forge does: git's own CGI behind HTTP, with a password if one is set.
-struct Server {
-    address: SocketAddr,
-    asked: Arc<AtomicUsize>,
-    runtime: Option<tokio::runtime::Runtime>,
-}
-
-#[derive(Clone)]
-struct Forge {
-    folder: PathBuf,
-    password: Option<String>,
-    asked: Arc<AtomicUsize>,
-}
-
-impl Server {
-    fn start(folder: &Path, password: Option<&str>) -> Self {
-        Self::start_at(folder, password, "127.0.0.1:0".parse().unwrap())
-    }
-
-    fn start_at(folder: &Path, password: Option<&str>, address: SocketAddr) -> Self {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let password = password.map(str::to_owned);
-        let forge = Forge { folder: folder.to_owned(), password, asked: Arc::clone(&asked) };
-        let listener = runtime.block_on(tokio::net::TcpListener::bind(address)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let router = axum::Router::new().fallback(backend).with_state(forge);
-        runtime.spawn(async move { axum::serve(listener, router).await });
-        Self { address, asked, runtime: Some(runtime) }
-    }
-
-    fn place(&self, rest: &str) -> String {
-        format!("git+http://{}/models.git{rest}", self.address)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.runtime.take().unwrap().shutdown_timeout(Duration::from_secs(5));
-    }
-}
-
-async fn backend(State(forge): State<Forge>, request: Request) -> Response<Body> {
-    forge.asked.fetch_add(1, Ordering::SeqCst);
-    let (parts, body) = request.into_parts();
-    let header = |name: header::HeaderName| {
-        parts.headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned()
-    };
-    if forge.password.is_some() && forge.password != Some(header(header::AUTHORIZATION)) {
-        let refused = Response::builder().status(StatusCode::UNAUTHORIZED);
-        return refused
-            .header(header::WWW_AUTHENTICATE, "Basic realm=\"forge\"")
-            .body(Body::empty())
-            .unwrap();
-    }
-    let mut cgi = tokio::process::Command::new("git");
-    cgi.arg("http-backend")
-        .env("GIT_PROJECT_ROOT", &forge.folder)
-        .env("GIT_HTTP_EXPORT_ALL", "1")
-        .env("GIT_CONFIG_COUNT", "1")
-        .env("GIT_CONFIG_KEY_0", "safe.directory")
-        .env("GIT_CONFIG_VALUE_0", "*")
-        .env("REQUEST_METHOD", parts.method.as_str())
-        .env("PATH_INFO", parts.uri.path())
-        .env("QUERY_STRING", parts.uri.query().unwrap_or_default())
-        .env("CONTENT_TYPE", header(header::CONTENT_TYPE))
-        .env("HTTP_CONTENT_ENCODING", header(header::CONTENT_ENCODING))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true);
-    let body = axum::body::to_bytes(body, 64 << 20).await.unwrap();
-    let mut child = cgi.env("CONTENT_LENGTH", body.len().to_string()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(&body).await.unwrap();
-    let output = child.wait_with_output().await.unwrap().stdout;
-    let split = output.windows(4).position(|it| it == b"\r\n\r\n").unwrap();
-    let mut response = Response::builder();
-    for line in std::str::from_utf8(&output[..split]).unwrap().lines() {
-        let (name, value) = line.split_once(": ").unwrap();
-        response = match name {
-            "Status" => response.status(value[..3].parse::<u16>().unwrap()),
-            _ => response.header(name, value),
-        };
-    }
-    response.body(Body::from(output[split + 4..].to_vec())).unwrap()
-}
-
 #[test]
 fn over_http_the_clone_is_shallow_and_grows_by_what_is_new() {
     let scene = Scene::new();
     for round in 0..20 {
         scene.push(&format!("{{{round}}}"));
     }
-    let server = Server::start(scene.folder.path(), None);
+    let server = GitServer::start(scene.folder.path(), None);
     let follower = follow(&server.place("#main"), scene.options());
     look(&follower);
     let clone = scene.state().join("clone.git");
@@ -457,7 +361,7 @@ fn over_http_a_rewritten_history_is_refused_until_it_is_accepted() {
     for round in 0..5 {
         scene.push(&format!("{{{round}}}"));
     }
-    let server = Server::start(scene.folder.path(), None);
+    let server = GitServer::start(scene.folder.path(), None);
     let follower = follow(&server.place(""), scene.options());
     let before = look(&follower);
     scene.git(&["reset", "-q", "--hard", "HEAD^^"]);
@@ -481,7 +385,7 @@ fn over_http_a_lost_clone_is_made_anew_and_a_descendant_is_still_known_as_one() 
     for round in 0..5 {
         scene.push(&format!("{{{round}}}"));
     }
-    let server = Server::start(scene.folder.path(), None);
+    let server = GitServer::start(scene.folder.path(), None);
     let follower = follow(&server.place(""), scene.options());
     look(&follower);
     scene.push("{5}");
@@ -494,7 +398,7 @@ fn over_http_a_lost_clone_is_made_anew_and_a_descendant_is_still_known_as_one() 
 fn an_outage_changes_nothing_and_ends_by_itself() {
     let scene = Scene::new();
     let first = scene.push("{1}");
-    let server = Server::start(scene.folder.path(), None);
+    let server = GitServer::start(scene.folder.path(), None);
     let (place, address) = (server.place(""), server.address);
     let follower = follow(&place, scene.options());
     assert_in_force(&look(&follower), "{1}", first);
@@ -505,7 +409,7 @@ fn an_outage_changes_nothing_and_ends_by_itself() {
     assert!(text.contains(&address.to_string()) && text.contains("tried again by itself"), "{text}");
 
     let second = scene.push("{2}");
-    let _server = Server::start_at(scene.folder.path(), None, address);
+    let _server = GitServer::start_at(scene.folder.path(), None, address);
     assert_in_force(&look(&follower), "{2}", second);
 }
 
@@ -514,7 +418,7 @@ fn credentials_come_from_a_file_and_wrong_ones_are_told_from_none() {
     let scene = Scene::new();
     let first = scene.push("{1}");
     // "x-access-token:s3cret" in base64, as a client sends it.
-    let server = Server::start(scene.folder.path(), Some("Basic eC1hY2Nlc3MtdG9rZW46czNjcmV0"));
+    let server = GitServer::start(scene.folder.path(), Some("Basic eC1hY2Nlc3MtdG9rZW46czNjcmV0"));
     let login = |token: &str| {
         let path = scene.folder.path().join("token");
         fs::write(&path, format!("{token}\n")).unwrap();
@@ -568,7 +472,7 @@ fn a_silent_server_is_given_up_and_does_not_hold_up_the_end() {
 fn a_repository_that_sends_too_much_is_cut_off() {
     let scene = Scene::new();
     let first = scene.push("{1}");
-    let server = Server::start(scene.folder.path(), None);
+    let server = GitServer::start(scene.folder.path(), None);
     let mut options = scene.options();
     options.limits.transfer_bytes_max = 64 << 10;
     let follower = follow(&server.place(""), options);
@@ -724,7 +628,7 @@ fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
         return;
     };
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let server = Server::start(scene.folder.path(), None);
+    let server = GitServer::start(scene.folder.path(), None);
     let port = server.encrypt(&certificate, &key);
     let place = format!("git+https://localhost:{port}/models.git");
 
@@ -742,34 +646,4 @@ fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
-}
-
-impl Server {
-    /// Puts encryption in front of this server, and returns the port.
-    fn encrypt(&self, certificate: &Path, key: &Path) -> u16 {
-        use tokio_rustls::rustls::{
-            ServerConfig,
-            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-        };
-        let certificates = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_file(key).unwrap();
-        let config =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let runtime = self.runtime.as_ref().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let (port, plain) = (listener.local_addr().unwrap().port(), self.address);
-        runtime.spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    // A client that does not like the certificate hangs up; that is one of the stories.
-                    let Ok(mut near) = acceptor.accept(socket).await else { return };
-                    let mut far = tokio::net::TcpStream::connect(plain).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-            }
-        });
-        port
-    }
 }

@@ -408,7 +408,7 @@ async fn what_is_not_to_be_had_says_why() {
         ("..%2f..%2fetc/artifact", 404, "no-such-model", "not found in index"),
         ("%ff/artifact", 400, "bad-request", "UTF-8"),
     ] {
-        let answer = raw(&daemon, &format!("/v1/models/{path}")).await;
+        let answer = daemon.raw(&format!("/v1/models/{path}")).await;
         let (above, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(above.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
         let problem: serde_json::Value = serde_json::from_str(body).unwrap();
@@ -426,16 +426,6 @@ async fn what_is_not_to_be_had_says_why() {
         404,
         "in quarantine"
     );
-}
-
-/// Asks for a path as it stands: clients like to tidy it.
-async fn raw(daemon: &Daemon, path: &str) -> String {
-    let mut stream = TcpStream::connect(daemon.address()).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,6 @@ use base::{CommitId, Sha256};
 use bytes::Bytes;
 use reqwest::Response;
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 
 use crate::support::{
     daemon::Daemon,
@@ -131,7 +127,7 @@ async fn what_is_missing_is_told_apart() {
         ("/api/models/org/pair/tree/%ff", 400, None),
         ("/api/models/org/pair/paths-info/main", 405, None),
     ] {
-        let answer = raw(&story.daemon, path).await;
+        let answer = story.daemon.raw(path).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let head = head.to_lowercase();
         assert!(head.starts_with(&format!("http/1.1 {status} ")), "{path}: {answer}");
@@ -378,14 +374,4 @@ fn git(words: &[&str], input: &str) -> String {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "git {words:?}");
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// Asks for a path as it stands: clients like to tidy it.
-async fn raw(daemon: &Daemon, path: &str) -> String {
-    let mut stream = TcpStream::connect(daemon.address()).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    String::from_utf8_lossy(&answer).into_owned()
 }

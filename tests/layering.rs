@@ -14,11 +14,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("base", &[]),
     ("catalog", &["base"]),
     ("vault", &["base"]),
+    ("proposal", &["base", "catalog"]),
     ("ledger", &["base"]),
     ("training", &["base"]),
     ("lineage", &["base", "ledger"]),
     ("commons", &["base", "ledger", "lineage"]),
-    ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons", "training"]),
+    ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons", "proposal", "training"]),
 ];
 
 /// Crates that decide, and that touch neither the network nor the disk.

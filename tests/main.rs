@@ -23,6 +23,7 @@ mod layering;
 mod ledger;
 mod lineage;
 mod nix_builds;
+mod propose;
 mod relay;
 mod remote;
 mod scrub;

@@ -13,6 +13,10 @@ use nix::{
 };
 use reqwest::{Client, Response};
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::host::Host;
 
@@ -33,6 +37,16 @@ impl Daemon {
     /// Starts a daemon on a host and waits until it serves.
     pub(crate) fn start(host: &Host) -> Self {
         Self::start_with(host, &[])
+    }
+
+    /// Asks for a path as it stands: clients like to tidy it.
+    pub(crate) async fn raw(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// Starts a daemon with more words on its command line.

@@ -1,6 +1,7 @@
 //! What the stories share.
 
 pub(crate) mod daemon;
+pub(crate) mod git_server;
 pub(crate) mod host;
 pub(crate) mod hub;
 pub(crate) mod peers;

@@ -23,7 +23,14 @@ use self::{
     memory::Memory,
     wire::Wire,
 };
-pub use self::{error::GitError, login::GitLogin};
+pub use self::{
+    commit::{Author, Change, WorkError},
+    error::GitError,
+    login::GitLogin,
+    push::PushError,
+    sign::{SignError, SigningKey},
+    workbench::{Proposed, Standing, Workbench},
+};
 use crate::{
     follow::{Desk, Follower, Listener, Origin, Reader, Rung, Tracking},
     hashed::Hashed,
@@ -32,11 +39,15 @@ use crate::{
 };
 
 mod clone;
+mod commit;
 mod error;
 mod known_hosts;
 mod login;
 mod memory;
+mod push;
+mod sign;
 mod wire;
+mod workbench;
 
 /// How a branch is followed.
 #[derive(Clone, Debug)]

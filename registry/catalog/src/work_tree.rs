@@ -6,6 +6,8 @@ use base::CommitId;
 use git2::{BranchType, ErrorCode, Oid, Repository, StatusOptions};
 use url::Url;
 
+use crate::watch::INDEX_BYTES_MAX;
+
 /// How many branches of remotes are asked whether they have a commit.
 const BRANCHES_MAX: usize = 1_000;
 
@@ -71,6 +73,88 @@ pub fn look(folder: &Path) -> Result<WorkTree, WorkTreeError> {
     })
 }
 
+/// Returns where a clone comes from, as a URL without user and password: a folder of this machine, too.
+pub fn origin(folder: &Path) -> Result<Option<String>, WorkTreeError> {
+    let failed = |source| WorkTreeError::Git { folder: folder.into(), source };
+    let repository = Repository::discover(folder)
+        .map_err(|source| WorkTreeError::None { folder: folder.into(), source })?;
+    let Some(address) = address(&repository).map_err(failed)? else { return Ok(None) };
+    if let Some(url) = public(&address) {
+        return Ok(Some(url));
+    }
+    // A path is seen from where the clone is.
+    let root = repository.workdir().unwrap_or_else(|| repository.path());
+    let path = std::path::absolute(root.join(&address)).ok().and_then(|it| it.canonicalize().ok());
+    Ok(path.and_then(|it| Url::from_file_path(it).ok()).map(Into::into))
+}
+
+/// Reads a file as it was when a branch left another one: at the newest commit that both have. `None` if it was not
+/// there. Nothing is changed in the working copy, and no network is used.
+pub fn before(folder: &Path, reference: &str, file: &Path) -> Result<Option<Vec<u8>>, BeforeError> {
+    let failed = |source| WorkTreeError::Git { folder: folder.into(), source };
+    let repository = Repository::discover(folder)
+        .map_err(|source| WorkTreeError::None { folder: folder.into(), source })?;
+    let named = repository.revparse_single(reference).and_then(|it| it.peel_to_commit());
+    let missing = |source| BeforeError::Reference { reference: reference.to_owned(), source };
+    let base = named.map_err(missing)?.id();
+    let head = repository.head().and_then(|it| it.peel_to_commit()).map_err(failed)?.id();
+    // Where the history is cut short, the commit that was named has to do.
+    let shared = repository.merge_base(base, head).unwrap_or(base);
+    let root = repository.workdir().unwrap_or_else(|| repository.path());
+    let outside = || BeforeError::Outside { file: file.into() };
+    let whole = std::path::absolute(file).ok().and_then(|it| {
+        let folder = it.parent()?.canonicalize().ok()?;
+        Some(folder.join(it.file_name()?))
+    });
+    let whole = whole.ok_or_else(outside)?;
+    let root = root.canonicalize().map_err(|_| outside())?;
+    let path = whole.strip_prefix(root).map_err(|_| outside())?;
+    let tree = repository.find_commit(shared).and_then(|it| it.tree()).map_err(failed)?;
+    let entry = match tree.get_path(path) {
+        Ok(entry) => entry,
+        Err(error) if error.code() == ErrorCode::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error).into()),
+    };
+    let size_bytes = repository.odb().and_then(|it| it.read_header(entry.id())).map_err(failed)?.0 as u64;
+    if size_bytes > INDEX_BYTES_MAX {
+        return Err(BeforeError::TooLarge { file: file.into(), size_bytes });
+    }
+    let blob = repository.find_blob(entry.id()).map_err(failed)?;
+    Ok(Some(blob.content().to_owned()))
+}
+
+/// Why it is not known what a file was.
+#[derive(Debug, thiserror::Error)]
+pub enum BeforeError {
+    /// The working copy cannot be looked at.
+    #[error(transparent)]
+    Tree(#[from] WorkTreeError),
+    /// There is no such branch or commit here. Fetch it.
+    #[error(
+        "find {reference}: fetch it first, and check its name; in a workflow, check out with enough history"
+    )]
+    Reference {
+        /// What was named.
+        reference: String,
+        /// What git said.
+        source: git2::Error,
+    },
+    /// The file is not in the working copy.
+    #[error("find {file} in the working copy: it is not inside it")]
+    Outside {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file was longer than any index.
+    #[error("read what {file} was: it had {size_bytes} bytes, and an index may have {INDEX_BYTES_MAX}")]
+    TooLarge {
+        /// The file.
+        file: PathBuf,
+        /// Its size.
+        size_bytes: u64,
+    },
+}
+
 fn is_clean(repository: &Repository) -> Result<bool, git2::Error> {
     let mut options = StatusOptions::new();
     options.include_untracked(false).include_ignored(false).update_index(false);
@@ -92,8 +176,14 @@ fn is_published(repository: &Repository, commit: Oid) -> Result<bool, git2::Erro
 
 /// Returns the address of the remote that the branch follows, of `origin`, or of the only one there is.
 fn url(repository: &Repository) -> Result<Option<String>, git2::Error> {
-    let head = repository.head()?;
-    let followed = head.name().ok().and_then(|it| repository.branch_upstream_remote(it).ok());
+    Ok(address(repository)?.as_deref().and_then(public))
+}
+
+fn address(repository: &Repository) -> Result<Option<String>, git2::Error> {
+    // Nothing may be checked out yet.
+    let head = repository.find_reference("HEAD")?;
+    let name = head.symbolic_target().ok().flatten();
+    let followed = name.and_then(|it| repository.branch_upstream_remote(it).ok());
     let followed = followed.and_then(|it| it.as_str().ok().map(str::to_owned));
     let remotes = repository.remotes()?;
     let mut names = Vec::new();
@@ -104,7 +194,7 @@ fn url(repository: &Repository) -> Result<Option<String>, git2::Error> {
     let only = (names.len() == 1).then(|| names[0].clone());
     let Some(name) = followed.or(origin).or(only) else { return Ok(None) };
     let remote = repository.find_remote(&name)?;
-    Ok(remote.url().ok().and_then(public))
+    Ok(remote.url().ok().map(str::to_owned))
 }
 
 /// Turns a remote's address into a URI that everybody may read. `None` if it is a path on some machine.

@@ -25,6 +25,7 @@ pub(crate) use self::{
     bytes::measure,
     draft::{Draft, draft},
     facts::Facts,
+    report::incomplete,
     write::{Index, Put},
 };
 use crate::{Outcome, out};

@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    Outcome, add, config::Config, demo, event, gc, http, key, lineage, out, publish, scrub, serve, status,
-    sync, validate,
+    Outcome, add, config::Config, demo, event, gc, http, key, lineage, out, propose, publish, review, scrub,
+    serve, status, sync, validate,
 };
 
 /// The model registry that a NixOS fleet can trust.
@@ -38,6 +38,10 @@ enum Command {
     Add(Box<add::Arguments>),
     /// Uploads a model of the index to the Hub in one commit, and checks what arrived there.
     Publish(publish::Arguments),
+    /// Proposes a trained model for an index that others keep: branch, commit, push, pull request. Safe to repeat.
+    Propose(Box<propose::Arguments>),
+    /// Checks what a branch changes in an index, and writes what its reviewer should know.
+    Review(review::Arguments),
     /// Fetches what is wanted, proves every byte, and deploys it.
     Sync(sync::Arguments),
     /// Says what is where on this host, and why.
@@ -101,6 +105,8 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Add(arguments) => add::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
+        Command::Propose(arguments) => propose::run(&arguments),
+        Command::Review(arguments) => review::run(&arguments),
         Command::Sync(arguments) => sync::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Verify(arguments) => scrub::run(&arguments),

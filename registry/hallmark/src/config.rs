@@ -3,6 +3,7 @@
 mod error;
 mod http;
 mod ledger;
+mod propose;
 
 use std::{
     num::{NonZeroU64, NonZeroUsize},
@@ -17,6 +18,7 @@ use serde::Deserialize;
 pub(crate) use self::ledger::{LedgerConfig, RulesMode};
 pub(crate) use error::ConfigError;
 pub(crate) use http::HttpConfig;
+pub(crate) use propose::ProposeConfig;
 
 use crate::policy::PolicyConfig;
 
@@ -31,6 +33,7 @@ pub(crate) struct Config {
     pub(crate) policy: PolicyConfig,
     pub(crate) ledger: LedgerConfig,
     pub(crate) http: HttpConfig,
+    pub(crate) propose: ProposeConfig,
 }
 
 /// `[catalog]`: where the index stands.
@@ -208,6 +211,7 @@ impl Config {
         config.settings().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         config.mirrors().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         config.ledger.check().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
+        config.propose.check().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         Ok(config)
     }
 
@@ -276,6 +280,9 @@ mod tests {
         assert!(wrong("[ledger]\norigin = \"my log\"\n").contains("[ledger] origin"));
         assert!(wrong("[ledger]\nrules_mode = \"obey\"\n").contains("hallmark.toml:2:14"));
         assert!(wrong("[ledger]\nrelay = []\n").contains("did you mean `relays`?"));
+        assert!(wrong("[propose]\nrepo = \"models\"\n").contains("[propose] repo"));
+        assert!(wrong("[propose]\nauthor = \"Ada\"\n").contains("it is written Name <address>"));
+        assert!(wrong("[propose]\nforge = \"bucket\"\n").contains("[propose] forge"));
     }
 
     #[test]

@@ -31,7 +31,6 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::{
     sync::{Notify, Semaphore, mpsc, watch},
     time::{Instant, MissedTickBehavior, interval_at, sleep},
@@ -49,7 +48,7 @@ use crate::{
     delivery::End,
     host::{Host, Place},
     metrics::Metrics,
-    news::News,
+    news::{ModelNews, News},
     order::{Choice, Places, choose, misfiled_text, missing_text},
     state::State,
     world::World,
@@ -223,7 +222,9 @@ impl Engine {
         let (wants, missing) = self.wants(&host, &index);
         for (id, text) in missing.iter().filter(|(id, _)| !self.world.missing.contains_key(*id)) {
             tracing::warn!("{text}");
-            self.news.tell("model", &json!({ "id": id, "state": State::Missing, "why": [text] }));
+            let (id, why) = (id.clone(), vec![text.clone()]);
+            let news = ModelNews { id, from: None, state: State::Missing, why, retry_at: None };
+            self.news.tell("model", &news);
         }
         self.world.missing = missing;
         let grounds = Grounds {

@@ -2,7 +2,7 @@
 //!
 //! `sign` and `verify` need no daemon and no network; the others talk to one.
 
-mod ask;
+pub(crate) mod ask;
 mod publish;
 mod query;
 mod sign;
@@ -78,12 +78,12 @@ fn values(text: &str) -> anyhow::Result<Vec<Box<RawValue>>> {
 }
 
 /// Where the daemon is.
-#[derive(Debug, clap::Args)]
-struct Whom {
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Whom {
     /// The daemon's address, such as `http://127.0.0.1:8420`; unless given, the socket in the state folder
     #[arg(long, value_name = "URL")]
-    daemon: Option<url::Url>,
+    pub(crate) daemon: Option<url::Url>,
     /// The state folder of the daemon on this machine
     #[arg(long, value_name = "DIR", default_value = ".hallmark")]
-    state: PathBuf,
+    pub(crate) state: PathBuf,
 }

@@ -4,7 +4,7 @@
 //!   all of them are busy waits.
 //! - The engine knows nothing of it. What becomes of models is read off the worlds that it publishes.
 
-mod chain;
+pub(crate) mod chain;
 mod findings;
 mod onward;
 mod scribe;

@@ -9,8 +9,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use serde::Serialize;
+use base::UnixSeconds;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+
+use crate::state::State;
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
@@ -20,6 +23,20 @@ pub(crate) struct Item {
     pub(crate) kind: &'static str,
     /// The rest, as JSON on one line.
     pub(crate) json: String,
+}
+
+/// How a model stands from now on: an item of the kind `model`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ModelNews {
+    pub(crate) id: String,
+    /// How it stood before; none if it was not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<State>,
+    pub(crate) state: State,
+    #[serde(default)]
+    pub(crate) why: Vec<String>,
+    #[serde(default)]
+    pub(crate) retry_at: Option<UnixSeconds>,
 }
 
 /// All that happened of late.

@@ -5,7 +5,7 @@
 //! - What is already there costs a look at the disk: no request, no byte read.
 
 mod by_daemon;
-mod watchers;
+pub(crate) mod watchers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -90,7 +90,8 @@ impl Clone {
         if self.repository.find_commit(newest).is_err() {
             let fresh = self.repository.refname_to_id(TIP).is_err();
             let alone = fresh && in_force.is_none_or(|it| oid(it) == newest) && wire.is_some();
-            let brought = bring(&mut connection, &branch, alone, guard, limits);
+            let refspec = format!("+refs/heads/{branch}:{TIP}");
+            let brought = bring(&mut connection, &[refspec], alone, guard, limits);
             brought.map_err(|error| error.map_or_else(|| flood(place, limits), explain))?;
             drop(connection);
             return self.tip(branch, self.repository.refname_to_id(TIP)?);
@@ -126,37 +127,48 @@ impl Clone {
 
     /// Reads a file of a commit.
     pub(super) fn read(&self, tip: &Tip, path: &str, bytes_max: u64) -> Result<Vec<u8>, Fault> {
-        let tree = self.repository.find_commit(oid(tip.commit))?.tree()?;
-        let (commit, path_text) = (tip.commit, path.to_owned());
-        let entry = match tree.get_path(Path::new(path)) {
-            Ok(entry) => entry,
-            Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
-                return Err(GitError::NoFile { path: path_text, branch: tip.branch.clone(), commit }.into());
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let kind = match (entry.kind(), entry.filemode()) {
-            (Some(ObjectType::Blob), 0o120_000) => Some("a symbolic link"),
-            (Some(ObjectType::Blob), _) => None,
-            (Some(ObjectType::Tree), _) => Some("a folder"),
-            _ => Some("a submodule"),
-        };
-        if let Some(kind) = kind {
-            return Err(GitError::NotAFile { path: path_text, commit, kind }.into());
-        }
-        // Asked before the blob is loaded: to load it takes as much memory as it is long.
-        let size_bytes = self.repository.odb()?.read_header(entry.id())?.0 as u64;
-        if size_bytes > bytes_max {
-            return Err(GitError::TooLarge { path: path_text, commit, size_bytes, bytes_max }.into());
-        }
-        Ok(self.repository.find_blob(entry.id())?.content().to_owned())
+        read(&self.repository, &tip.branch, tip.commit, path, bytes_max)
     }
 }
 
-/// Fetches the branch; an error of `None` means that too much came.
-fn bring(
-    connection: &mut RemoteConnection<'_, '_, '_>,
+/// Reads a file of a commit that is here.
+pub(super) fn read(
+    repository: &Repository,
     branch: &str,
+    commit: CommitId,
+    path: &str,
+    bytes_max: u64,
+) -> Result<Vec<u8>, Fault> {
+    let tree = repository.find_commit(oid(commit))?.tree()?;
+    let path_text = path.to_owned();
+    let entry = match tree.get_path(Path::new(path)) {
+        Ok(entry) => entry,
+        Err(error) if error.code() == ErrorCode::NotFound && error.class() == ErrorClass::Tree => {
+            return Err(GitError::NoFile { path: path_text, branch: branch.to_owned(), commit }.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let kind = match (entry.kind(), entry.filemode()) {
+        (Some(ObjectType::Blob), 0o120_000) => Some("a symbolic link"),
+        (Some(ObjectType::Blob), _) => None,
+        (Some(ObjectType::Tree), _) => Some("a folder"),
+        _ => Some("a submodule"),
+    };
+    if let Some(kind) = kind {
+        return Err(GitError::NotAFile { path: path_text, commit, kind }.into());
+    }
+    // Asked before the blob is loaded: to load it takes as much memory as it is long.
+    let size_bytes = repository.odb()?.read_header(entry.id())?.0 as u64;
+    if size_bytes > bytes_max {
+        return Err(GitError::TooLarge { path: path_text, commit, size_bytes, bytes_max }.into());
+    }
+    Ok(repository.find_blob(entry.id())?.content().to_owned())
+}
+
+/// Fetches branches; an error of `None` means that too much came.
+pub(super) fn bring(
+    connection: &mut RemoteConnection<'_, '_, '_>,
+    refspecs: &[String],
     alone: bool,
     guard: &Guard,
     limits: &GitLimits,
@@ -170,13 +182,12 @@ fn bring(
     let mut options = FetchOptions::new();
     options.remote_callbacks(callbacks);
     options.download_tags(AutotagOption::None).update_fetchhead(false).depth(i32::from(alone));
-    let refspec = format!("+refs/heads/{branch}:{TIP}");
-    let fetched = connection.remote().fetch(&[refspec], Some(&mut options), None);
+    let fetched = connection.remote().fetch(refspecs, Some(&mut options), None);
     fetched.map_err(|error| Some(error).filter(|_| !flood.get()))
 }
 
 /// Tells a fault of the network from one of the clone.
-fn explain(place: &GitLocation, guard: &Guard, wire: Option<&Wire>, error: git2::Error) -> Fault {
+pub(super) fn explain(place: &GitLocation, guard: &Guard, wire: Option<&Wire>, error: git2::Error) -> Fault {
     if let Some(known) = guard.complaint().or_else(|| wire.and_then(Wire::verdict)) {
         return Fault::Other(known);
     }
@@ -204,11 +215,14 @@ fn open_local(place: &GitLocation) -> Result<Repository, git2::Error> {
     Repository::open(path.map_err(|()| git2::Error::from_str("the URL names no folder"))?)
 }
 
-fn flood(place: &GitLocation, limits: &GitLimits) -> Fault {
+pub(super) fn flood(place: &GitLocation, limits: &GitLimits) -> Fault {
     GitError::Flood { url: place.url().to_string(), bytes_max: limits.transfer_bytes_max }.into()
 }
 
-fn choose_branch(place: &GitLocation, connection: &RemoteConnection<'_, '_, '_>) -> Result<String, Fault> {
+pub(super) fn choose_branch(
+    place: &GitLocation,
+    connection: &RemoteConnection<'_, '_, '_>,
+) -> Result<String, Fault> {
     if let Some(branch) = place.branch() {
         return Ok(branch.to_owned());
     }
@@ -220,7 +234,7 @@ fn choose_branch(place: &GitLocation, connection: &RemoteConnection<'_, '_, '_>)
     })
 }
 
-fn find_branch(
+pub(super) fn find_branch(
     place: &GitLocation,
     branch: &str,
     connection: &RemoteConnection<'_, '_, '_>,
@@ -240,12 +254,12 @@ fn find_branch(
     Err(GitError::NoBranch { branch: branch.to_owned(), url: place.url().to_string(), remedy }.into())
 }
 
-fn oid(commit: CommitId) -> Oid {
+pub(super) fn oid(commit: CommitId) -> Oid {
     // Both are 40 hex digits; an id that git could not read names no commit.
     Oid::from_str(&commit.to_string()).unwrap_or(Oid::ZERO_SHA1)
 }
 
-fn commit_id(oid: Oid) -> Result<CommitId, git2::Error> {
+pub(super) fn commit_id(oid: Oid) -> Result<CommitId, git2::Error> {
     CommitId::parse(&oid.to_string())
         .map_err(|_| git2::Error::from_str("only repositories with SHA-1 ids are known"))
 }

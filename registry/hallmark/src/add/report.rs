@@ -76,7 +76,8 @@ fn facts(draft: &Draft) -> String {
     page
 }
 
-fn incomplete(draft: &Draft) -> String {
+/// Says what an entry lacks.
+pub(crate) fn incomplete(draft: &Draft) -> String {
     let mut page = String::new();
     for objection in &draft.objections {
         line(&mut page, &format!("refused: {objection}"));

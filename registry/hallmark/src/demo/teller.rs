@@ -3,8 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Context as _;
-use base::{Clock as _, SystemClock, UnixSeconds};
-use serde::Deserialize;
+use base::{Clock as _, SystemClock};
 use tokio::{sync::mpsc, time::Instant};
 
 use super::{
@@ -13,22 +12,11 @@ use super::{
 };
 use crate::{
     engine::EngineHandle,
-    news::Item,
+    news::{Item, ModelNews},
     out::{self, Tone},
     state::State,
     status::{again, tone},
 };
-
-/// What the news say of a model.
-#[derive(Debug, Deserialize)]
-struct ModelNews {
-    id: String,
-    state: State,
-    #[serde(default)]
-    why: Vec<String>,
-    #[serde(default)]
-    retry_at: Option<UnixSeconds>,
-}
 
 /// Tells the acts, and knows how far each is.
 pub(super) struct Teller<'a> {

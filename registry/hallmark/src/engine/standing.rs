@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use base::{ModelId, UnixSeconds};
-use serde_json::json;
 use vault::view::RepoName;
 
 use super::{Engine, Settled};
 use crate::{
+    news::ModelNews,
     repos::{Repo, own_repo, repos_of},
     state::State,
     world::Model,
@@ -36,11 +36,8 @@ impl Engine {
             State::Deployed => tracing::info!("{} is deployed", model.id),
             _ => tracing::debug!("{} is {state}", model.id),
         }
-        let retry_at = model.retry_at;
-        self.news.tell(
-            "model",
-            &json!({ "id": model.id, "from": from, "state": state, "why": model.why, "retry_at": retry_at }),
-        );
+        let (id, why, retry_at) = (model.id.to_string(), model.why.clone(), model.retry_at);
+        self.news.tell("model", &ModelNews { id, from: Some(from), state, why, retry_at });
     }
 
     pub(super) fn was_wanted(&self, id: &ModelId) -> bool {

@@ -25,13 +25,13 @@ const ANSWER_BYTES_MAX: usize = 256 << 20;
 
 /// What the daemon said.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) code: StatusCode,
-    pub(super) body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) code: StatusCode,
+    pub(crate) body: Bytes,
 }
 
 /// Asks questions of one daemon.
-pub(super) struct Asker {
+pub(crate) struct Asker {
     runtime: tokio::runtime::Runtime,
     whom: Peer,
 }
@@ -42,7 +42,7 @@ enum Peer {
 }
 
 impl Asker {
-    pub(super) fn new(whom: &Whom) -> anyhow::Result<Self> {
+    pub(crate) fn new(whom: &Whom) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.context("start the runtime")?;
         let whom = match &whom.daemon {
@@ -53,7 +53,7 @@ impl Asker {
     }
 
     /// Asks one thing and waits for the whole answer.
-    pub(super) fn ask(&self, method: &Method, path: &str, body: String) -> anyhow::Result<Answer> {
+    pub(crate) fn ask(&self, method: &Method, path: &str, body: String) -> anyhow::Result<Answer> {
         let answer = async {
             match &self.whom {
                 Peer::Socket(path_of) => {
@@ -75,7 +75,7 @@ impl Asker {
     }
 
     /// Asks for a page that has to be there.
-    pub(super) fn get(&self, path: &str) -> anyhow::Result<Bytes> {
+    pub(crate) fn get(&self, path: &str) -> anyhow::Result<Bytes> {
         let answer = self.ask(&Method::GET, path, String::new())?;
         if answer.code == StatusCode::OK { Ok(answer.body) } else { bail!("{}", answer.problem()) }
     }
@@ -83,7 +83,7 @@ impl Asker {
 
 impl Answer {
     /// Returns what is wrong, in the daemon's words.
-    pub(super) fn problem(&self) -> String {
+    pub(crate) fn problem(&self) -> String {
         let said: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let part = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or_default();
         match part("detail") {

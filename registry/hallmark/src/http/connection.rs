@@ -4,7 +4,15 @@ mod leash;
 mod outbox;
 mod stream;
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::IpAddr,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -120,40 +128,42 @@ pub(super) async fn serve(doors: Doors, router: Router, app: &App, stop: Cancell
 }
 
 async fn accept_tcp(listener: TcpListener, host: Arc<Host>, stop: CancellationToken) {
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, address)) => {
-                // Small answers must not wait for each other.
-                drop(stream.set_nodelay(true));
-                host.take(stream, Peer::Client(plain(address.ip())));
-            }
-            Err(error) => pause(&error).await,
-        }
-    }
+    accept(
+        stop,
+        |cx| listener.poll_accept(cx),
+        |(stream, address)| {
+            // Small answers must not wait for each other.
+            drop(stream.set_nodelay(true));
+            host.take(stream, Peer::Client(plain(address.ip())));
+        },
+    )
+    .await;
 }
 
 async fn accept_unix(listener: UnixListener, host: Arc<Host>, stop: CancellationToken) {
+    accept(stop, |cx| listener.poll_accept(cx), |(stream, _)| host.take(stream, Peer::Operator)).await;
+}
+
+/// Takes one connection after the other until the stop.
+async fn accept<C>(
+    stop: CancellationToken,
+    next: impl Fn(&mut Context<'_>) -> Poll<io::Result<C>>,
+    take: impl Fn(C),
+) {
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = poll_fn(&next) => accepted,
         };
         match accepted {
-            Ok((stream, _)) => host.take(stream, Peer::Operator),
-            Err(error) => pause(&error).await,
+            Ok(connection) => take(connection),
+            Err(error) => {
+                tracing::warn!("A connection could not be accepted: {error}");
+                sleep(ACCEPT_PAUSE).await;
+            }
         }
     }
-}
-
-async fn pause(error: &std::io::Error) {
-    tracing::warn!("A connection could not be accepted: {error}");
-    sleep(ACCEPT_PAUSE).await;
 }
 
 impl Host {

@@ -34,22 +34,22 @@ const OPS: [(&str, u16); 15] = [
 
 /// Where and when something is said.
 #[derive(Clone, Debug)]
-pub(super) struct Occasion {
-    pub(super) sid: Sid,
-    pub(super) now: UnixSeconds,
+pub(crate) struct Occasion {
+    pub(crate) sid: Sid,
+    pub(crate) now: UnixSeconds,
 }
 
 /// What became of a model on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) result: ValidResult,
+pub(crate) struct Finding {
+    pub(crate) result: ValidResult,
     /// The digest of the bytes that were found, if any were.
-    pub(super) digest: Option<String>,
-    pub(super) cause: Option<String>,
+    pub(crate) digest: Option<String>,
+    pub(crate) cause: Option<String>,
 }
 
 /// Returns the subspace that every hallmark signs in.
-pub(super) fn own_subspace() -> Subspace {
+pub(crate) fn own_subspace() -> Subspace {
     let ops = OPS.map(|(name, kind)| format!("{name}={kind}")).join(",");
     Subspace {
         subspace_name: Some("modelgraph".to_owned()),
@@ -65,7 +65,7 @@ impl Occasion {
     }
 
     /// Makes the daemon's own subspace.
-    pub(super) fn subspace(&self) -> Draft {
+    pub(crate) fn subspace(&self) -> Draft {
         let about = Description {
             desc: "Models that hallmark keeps: where they come from and what became of them on each host"
                 .to_owned(),
@@ -75,7 +75,7 @@ impl Occasion {
     }
 
     /// Says what a model was trained on; `None` if the entry's schema does not.
-    pub(super) fn dataset(&self, entry: &Entry) -> Option<Draft> {
+    pub(crate) fn dataset(&self, entry: &Entry) -> Option<Draft> {
         let (corpus, _) = ours(entry)?;
         let commit = corpus.commit.as_ref().map(catalog::entry::Commit::as_str);
         let content = json!({ "id": corpus.id.as_str(), "commit": commit, "url": corpus.url.as_str() });
@@ -89,7 +89,7 @@ impl Occasion {
     }
 
     /// Says how a model was trained.
-    pub(super) fn finetune(&self, entry: &Entry, dataset: EventId) -> Option<Draft> {
+    pub(crate) fn finetune(&self, entry: &Entry, dataset: EventId) -> Option<Draft> {
         let (corpus, training) = ours(entry)?;
         let made = &entry.provenance;
         let view = kinds::Finetune {
@@ -111,7 +111,7 @@ impl Occasion {
     }
 
     /// Says what a version of a model is.
-    pub(super) fn model(&self, entry: &Entry, finetune: Option<EventId>) -> Draft {
+    pub(crate) fn model(&self, entry: &Entry, finetune: Option<EventId>) -> Draft {
         let artifact = &entry.artifact;
         let view = kinds::Model {
             model_id: Some(entry.id.to_string()),
@@ -126,7 +126,7 @@ impl Occasion {
     }
 
     /// Says what became of a model on a host.
-    pub(super) fn valid(
+    pub(crate) fn valid(
         &self,
         model_id: &str,
         host: &str,

@@ -4,9 +4,8 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use base::{Clock as _, SystemClock, UnixSeconds};
+use base::{Clock as _, SystemClock};
 use console::Term;
-use serde::Deserialize;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::{sleep, timeout},
@@ -14,6 +13,7 @@ use tokio::{
 
 use super::{Row, Sheet, again, one_line};
 use crate::{
+    news::ModelNews,
     out,
     remote::{Events, Remote},
     state::State,
@@ -23,17 +23,6 @@ use crate::{
 const DRAW_PAUSE: Duration = Duration::from_millis(200);
 /// How often the table is drawn again while it shows how long something still takes.
 const TICK: Duration = Duration::from_secs(1);
-
-/// What the news say of a model.
-#[derive(Deserialize)]
-struct ModelNews {
-    id: String,
-    state: State,
-    #[serde(default)]
-    why: Vec<String>,
-    #[serde(default)]
-    retry_at: Option<UnixSeconds>,
-}
 
 pub(super) fn run(daemon: &Remote) -> anyhow::Result<()> {
     daemon.converse(async {

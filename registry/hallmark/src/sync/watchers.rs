@@ -20,7 +20,7 @@ const LINE_SHARE: u64 = 10;
 
 /// How to show what happens.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Style {
+pub(crate) enum Style {
     /// Bars that are drawn again and again.
     Bars,
     /// A line now and then.
@@ -30,19 +30,19 @@ pub(super) enum Style {
 }
 
 impl Style {
-    pub(super) fn of_terminal() -> Self {
+    pub(crate) fn of_terminal() -> Self {
         if std::io::stderr().is_terminal() { Self::Bars } else { Self::Lines }
     }
 }
 
 /// Watches all files of a sync.
-pub(super) struct Watchers {
+pub(crate) struct Watchers {
     style: Style,
     bars: MultiProgress,
 }
 
 impl Watchers {
-    pub(super) fn new(style: Style, files: usize) -> Self {
+    pub(crate) fn new(style: Style, files: usize) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         if matches!(style, Style::Lines) {
             say(&format!("{files} file{} to fetch", if files == 1 { "" } else { "s" }));
@@ -51,7 +51,7 @@ impl Watchers {
     }
 
     /// Returns the watcher of one file.
-    pub(super) fn file(&self, want: &Want) -> Arc<Watcher> {
+    pub(crate) fn file(&self, want: &Want) -> Arc<Watcher> {
         let bar = match self.style {
             Style::Bars => self.bars.add(bar(&want.name, want.size_bytes)),
             Style::Lines | Style::Json => ProgressBar::hidden(),
@@ -76,7 +76,7 @@ fn bar(name: &str, size_bytes: u64) -> ProgressBar {
 }
 
 /// Watches one file.
-pub(super) struct Watcher {
+pub(crate) struct Watcher {
     style: Style,
     name: String,
     size_bytes: u64,
@@ -87,7 +87,7 @@ pub(super) struct Watcher {
 
 impl Watcher {
     /// Takes note of how it ended.
-    pub(super) fn ended(&self, fetched: &Fetched) {
+    pub(crate) fn ended(&self, fetched: &Fetched) {
         let (word, why) = match fetched {
             Fetched::Stands(_) | Fetched::StandsUnproven(_) => ("there", None),
             Fetched::Came(bytes) if matches!(bytes.place, Shelved::Unproven(_)) => ("unverified", None),
@@ -164,7 +164,7 @@ pub(super) struct ModelWatcher {
 }
 
 impl ModelWatcher {
-    pub(super) fn new(style: Style, bars: &MultiProgress, id: String) -> Self {
+    pub(crate) fn new(style: Style, bars: &MultiProgress, id: String) -> Self {
         let bar = match style {
             Style::Bars => bars.add(bar(&id, 0)),
             Style::Lines | Style::Json => ProgressBar::hidden(),
@@ -201,7 +201,7 @@ impl ModelWatcher {
     }
 
     /// Takes note of its end; the result says which.
-    pub(super) fn ended(&self) {
+    pub(crate) fn ended(&self) {
         self.bar.finish_and_clear();
     }
 }

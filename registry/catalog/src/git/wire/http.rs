@@ -19,7 +19,7 @@ use super::{GitError, Line, TICK, is_tick};
 /// The longest head of a request or an answer.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 
-/// The longest request: a list of commits to choose from.
+/// The longest request: a list of commits to choose from, or the commits of a push.
 const BODY_BYTES_MAX: usize = 64 << 20;
 
 type Pass = Result<(), GitError>;
@@ -34,7 +34,10 @@ pub(super) fn exchange(line: &Line, mut near: &TcpStream) -> Pass {
         // Whoever else on this machine came by here.
         return Ok(());
     };
-    read_body(line, &mut near, &mut body, request.length_bytes)?;
+    match request.length {
+        Length::Bytes(length_bytes) => read_body(line, &mut near, &mut body, length_bytes)?,
+        Length::Chunks => read_chunks(line, &mut near, &mut body)?,
+    }
     let far = line.dial().map_err(failed)?;
     far.set_read_timeout(Some(TICK)).map_err(failed)?;
     far.set_write_timeout(Some(line.limits.silence_max)).map_err(failed)?;
@@ -50,7 +53,15 @@ pub(super) fn exchange(line: &Line, mut near: &TcpStream) -> Pass {
 struct Request<'a> {
     first: &'a str,
     headers: Vec<(&'a str, &'a str)>,
-    length_bytes: usize,
+    length: Length,
+}
+
+/// How the end of a request is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Bytes(usize),
+    /// A push comes in chunks, and goes on as they are.
+    Chunks,
 }
 
 impl<'a> Request<'a> {
@@ -58,10 +69,13 @@ impl<'a> Request<'a> {
         let mut lines = std::str::from_utf8(head).ok()?.trim_end().split("\r\n");
         let first = lines.next().filter(|it| it.starts_with("GET /") || it.starts_with("POST /"))?;
         let headers: Vec<_> = lines.filter_map(|it| it.split_once(':')).map(|(a, b)| (a, b.trim())).collect();
-        let length = headers.iter().find(|it| it.0.eq_ignore_ascii_case("content-length"));
-        let length_bytes =
-            length.map_or(Some(0), |it| it.1.parse().ok()).filter(|it| *it <= BODY_BYTES_MAX)?;
-        Some(Self { first, headers, length_bytes })
+        let header = |name: &str| headers.iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1);
+        let length = match (header("transfer-encoding"), header("content-length")) {
+            (Some(coding), _) => coding.eq_ignore_ascii_case("chunked").then_some(Length::Chunks)?,
+            (None, None) => Length::Bytes(0),
+            (None, Some(length)) => Length::Bytes(length.parse().ok().filter(|it| *it <= BODY_BYTES_MAX)?),
+        };
+        Some(Self { first, headers, length })
     }
 
     /// Returns the head for the server: its own name, and no second request on the same connection.
@@ -155,6 +169,34 @@ fn read_body(line: &Line, from: &mut impl Read, body: &mut Vec<u8>, length_bytes
         }
     }
     Ok(())
+}
+
+/// Reads chunks as they stand, up to the empty one and the line after it.
+fn read_chunks(line: &Line, from: &mut impl Read, body: &mut Vec<u8>) -> Result<(), GitError> {
+    let mut buffer = vec![0; 16 << 10];
+    let mut at = 0;
+    loop {
+        while let Some(end) = body.get(at..).and_then(|it| it.windows(2).position(|it| it == b"\r\n")) {
+            let size = std::str::from_utf8(&body[at..at + end]).ok();
+            let size = size.and_then(|it| usize::from_str_radix(it.trim(), 16).ok());
+            let size = size.ok_or_else(|| line.failed(io::ErrorKind::InvalidData.into()))?;
+            // The size's line, the chunk, and the end of its line.
+            let next = size.checked_add(at + end + 4).filter(|it| *it <= BODY_BYTES_MAX);
+            let next = next.ok_or_else(|| line.failed(io::ErrorKind::InvalidData.into()))?;
+            if body.len() < next {
+                break;
+            }
+            if size == 0 {
+                return Ok(());
+            }
+            at = next;
+        }
+        match read_some(line, from, &mut buffer)? {
+            0 => return Err(line.failed(io::ErrorKind::UnexpectedEof.into())),
+            _ if body.len() > BODY_BYTES_MAX => return Err(line.failed(io::ErrorKind::InvalidData.into())),
+            length => body.extend_from_slice(&buffer[..length]),
+        }
+    }
 }
 
 /// Reads what there is, waiting as long as the limits allow; 0 is the end.

@@ -1,0 +1,144 @@
+//! What can go wrong on the way, and how to carry on.
+
+use super::{
+    forge::Plays,
+    scene::{BRANCH, Scene},
+};
+use crate::support::host::Said;
+
+/// Makes sure that nothing was pushed and nothing opened.
+#[track_caller]
+fn nothing_happened(scene: &Scene) {
+    assert_eq!((scene.tip(BRANCH).as_str(), scene.forge.changes()), ("", Vec::new()));
+}
+
+#[track_caller]
+fn ends(said: &Said, code: i32, parts: &[&str]) {
+    assert_eq!(said.code, Some(code), "{said:#?}");
+    let whole = format!("{}{}", said.out, said.err);
+    for part in parts {
+        assert!(whole.contains(part), "it does not say {part:?}: {said:#?}");
+    }
+    assert!(!whole.contains("s3cret"), "the token is shown: {said:#?}");
+}
+
+#[test]
+fn an_entry_that_does_not_hold_is_not_pushed() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    ends(&scene.run(&["--set=license=Apache 2"]), 1, &["nothing was pushed", "license"]);
+    let branch = "--url=https://huggingface.co/org/ajna-insight-v2/resolve/main/model.safetensors";
+    ends(&scene.run(&[branch]), 1, &["nothing was pushed"]);
+    let words = scene.words(&[]);
+    let fewer =
+        words.iter().map(String::as_str).filter(|it| !it.contains("frequencyHz") && !it.contains("runId"));
+    ends(
+        &scene.host.run(&fewer.collect::<Vec<_>>()),
+        1,
+        &["2 fields missing", "frequencyHz", "provenance.runId"],
+    );
+    nothing_happened(&scene);
+}
+
+#[test]
+fn bytes_that_are_not_what_the_entry_says_are_not_proposed() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    scene.hub.put("org/ajna-insight-v2", "model.safetensors", &b"something else".to_vec().into());
+    ends(&scene.run(&[]), 1, &["failed   checksum", "nothing was pushed"]);
+    scene.hub.put("org/elsewhere", "model.safetensors", &b"x".to_vec().into());
+    let missing =
+        format!("--url=https://huggingface.co/org/nowhere/resolve/{}/model.safetensors", "ab".repeat(20));
+    ends(&scene.run(&[&missing]), 1, &["failed   checksum"]);
+    nothing_happened(&scene);
+    let said = scene.done(&["--skip-checksum"]);
+    said.says(&["skipped  checksum"]);
+    let body = scene.forge.pulls()[0].body.clone();
+    assert!(body.contains("| checksum | ⚠️ **skipped** | by --skip-checksum"), "{body}");
+}
+
+#[test]
+fn a_forge_that_fails_after_the_push_is_no_loss_and_a_repeat_finishes() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    scene.forge.play("POST", 500, 1);
+    ends(&scene.run(&[]), 2, &["is pushed at", "run the same command again to go on there", "status 500"]);
+    let pushed = scene.tip(BRANCH);
+    assert!(!pushed.is_empty() && scene.forge.pulls().is_empty());
+    scene.done(&[]).says(&["branch", "(as before)"]).says(&["request", "(opened)"]);
+    assert_eq!(scene.tip(BRANCH), pushed);
+}
+
+#[test]
+fn a_forge_that_is_down_before_the_push_is_asked_again_and_then_nothing_is_pushed() {
+    let Some(scene) = Scene::on(Plays::Forgejo) else { return };
+    scene.forge.play("GET", 503, 3);
+    ends(&scene.run(&[]), 2, &["nothing was pushed", "status 503"]);
+    nothing_happened(&scene);
+    scene.forge.play("GET", 502, 2);
+    scene.done(&[]).says(&["request", "(opened)"]);
+}
+
+#[test]
+fn a_token_that_may_not_do_it_is_told_from_one_that_is_not_known() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    scene.host.write("git-token", b"read\n");
+    ends(&scene.run(&[]), 2, &["these credentials may not write there"]);
+    scene.host.write("git-token", b"nobody\n");
+    ends(&scene.run(&[]), 2, &["log in to"]);
+    scene.host.write("git-token", b"write\n");
+    scene.host.write("forge-token", b"s3cret-of-somebody-else\n");
+    ends(&scene.run(&[]), 2, &["it does not know the token in forge-token"]);
+    nothing_happened(&scene);
+    scene.host.write("forge-token", b"\n");
+    ends(&scene.run(&[]), 2, &["read the forge's token"]);
+    scene.host.write("forge-token", format!("{}\n", super::forge::TOKEN).as_bytes());
+    scene.forge.play("POST", 403, 1);
+    ends(&scene.run(&[]), 2, &["the token may not do that", "pull requests"]);
+}
+
+#[test]
+fn a_protected_branch_says_so_in_the_servers_words() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    scene.repository.hook("pre-receive", "echo 'GH006: Protected branch update failed' >&2; exit 1");
+    ends(&scene.run(&[]), 2, &["the server refuses it", "GH006: Protected branch update failed"]);
+    nothing_happened(&scene);
+}
+
+#[test]
+fn what_was_closed_or_changed_by_somebody_is_left_to_them() {
+    let Some(scene) = Scene::on(Plays::GitLab) else { return };
+    scene.done(&[]);
+    let ours = scene.tip(BRANCH);
+    scene.forge.decide(1, |it| it.is_open = false);
+    let better = "--set=provenance.metrics.loss=0.2";
+    ends(&scene.run(&[better]), 1, &["was closed without being merged", "/merge_requests/1", "--again"]);
+    assert_eq!(scene.tip(BRANCH), ours);
+    scene.done(&["--again", better]).says(&["request", "(opened)"]);
+    assert_eq!(scene.forge.pulls().len(), 2);
+
+    scene.repository.git(&["fetch", "-q", "origin"]);
+    scene.repository.git(&["checkout", "-q", "-B", "review", &format!("origin/{BRANCH}")]);
+    let text = scene.repository.bare(&["show", &format!("{BRANCH}:index.json")]);
+    let theirs = scene.repository.push(BRANCH, &text.replace("python train.py", "python train.py --again"));
+    ends(
+        &scene.run(&[]),
+        1,
+        &["somebody else has worked on the branch", &theirs, "by Ada", "nothing was pushed"],
+    );
+    assert_eq!(scene.tip(BRANCH), theirs);
+    let told = scene.run(&["--json"]).json();
+    assert_eq!(
+        (told["outcome"].as_str(), told["commit"].as_str()),
+        (Some("diverged"), Some(theirs.as_str()))
+    );
+}
+
+#[test]
+fn two_at_once_make_one_branch_and_one_pull_request() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    let words = scene.words(&[]);
+    let words = words.iter().map(String::as_str).collect::<Vec<_>>();
+    let both = [scene.host.start(&words), scene.host.start(&words)];
+    let said = both.map(|it| Said::from(it.wait_with_output().unwrap()));
+    assert!(said.iter().all(|it| it.code == Some(0)), "{said:#?}");
+    assert_eq!(scene.repository.bare(&["rev-list", "--count", &format!("main..{BRANCH}")]), "1");
+    assert_eq!(scene.forge.pulls().len(), 1);
+}
