@@ -24,6 +24,7 @@ mod order;
 mod out;
 mod policy;
 mod propose;
+mod publish;
 mod records;
 mod remote;
 mod repos;
