@@ -16,7 +16,7 @@ use catalog::{
     location::{GitLocation, Location},
 };
 
-use crate::support::{git_server::GitServer, peers, ssh_server::SshServer, tls};
+use crate::support::{git_server::GitServer, ssh_server::SshServer, tls};
 
 /// Long enough for a busy machine; no story waits so long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);

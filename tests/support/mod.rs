@@ -7,6 +7,6 @@ pub(crate) mod host;
 pub(crate) mod hub;
 pub(crate) mod peers;
 pub(crate) mod pull;
-pub(crate) mod ssh_server;
 pub(crate) mod relay;
+pub(crate) mod ssh_server;
 pub(crate) mod tls;

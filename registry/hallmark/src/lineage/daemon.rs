@@ -1,13 +1,16 @@
 //! Questions to the daemon about what models rest on.
 
-use anyhow::{Context as _, bail};
-use hyper::{Method, StatusCode};
+use anyhow::Context as _;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-use crate::event::{Whom, ask::Asker};
+use crate::{
+    event::Whom,
+    remote::{Remote, parse, refusal},
+};
 
 /// The daemon that is asked.
-pub(crate) struct Daemon(Asker);
+pub(crate) struct Daemon(Remote);
 
 /// What the daemon says to something that cannot be answered.
 #[derive(Debug, thiserror::Error)]
@@ -16,27 +19,26 @@ pub(crate) struct Refused(String);
 
 impl Daemon {
     pub(crate) fn of(whom: &Whom) -> anyhow::Result<Self> {
-        Asker::new(whom).map(Self)
+        whom.remote().map(Self)
     }
 
     /// Asks for a page that has to be there.
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        serde_json::from_slice(&self.0.get(path)?).context("read the daemon's answer")
+        self.0.converse(self.0.get(path))
     }
 
     /// Asks something. What the question itself is to blame for is no trouble of ours.
     pub(crate) fn post<T: DeserializeOwned>(
         &self,
         path: &str,
-        body: String,
+        question: String,
     ) -> anyhow::Result<Result<T, Refused>> {
-        let answer = self.0.ask(&Method::POST, path, body)?;
-        match answer.code {
-            StatusCode::OK => {
-                Ok(Ok(serde_json::from_slice(&answer.body).context("read the daemon's answer")?))
-            }
-            StatusCode::BAD_REQUEST => Ok(Err(Refused(answer.problem()))),
-            _ => bail!("{}", answer.problem()),
+        let question = RawValue::from_string(question).context("write the question as JSON")?;
+        let (status, said) = self.0.converse(self.0.post(path, &question))?;
+        match status {
+            200 => parse(&said).map(Ok),
+            400 => Ok(Err(Refused(refusal(&said).to_string()))),
+            _ => Err(refusal(&said)),
         }
     }
 }
