@@ -329,6 +329,6 @@ async fn where_a_model_comes_from_is_told_in_the_words_of_others() {
     let path = host.write("runs.jsonl", runs.out.as_bytes());
     let mut command = Command::new(python);
     command.args(["-c", READ_BACK]).stdin(fs::File::open(path).unwrap());
-    let wrote = Said::from(command.output().unwrap());
-    assert_eq!(wrote.out, "read START\nread COMPLETE\n", "{wrote:#?}");
+    let answer = Said::from(command.output().unwrap());
+    assert_eq!(answer.out, "read START\nread COMPLETE\n", "{answer:#?}");
 }
