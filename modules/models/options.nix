@@ -54,9 +54,7 @@ in
       '';
     };
 
-    schemaPath = mkOption {
-      type = types.nullOr types.path;
-      default = null;
+    schemaPath = own.nullOption types.path {
       example = literalExpression "./models/schema.json";
       description = ''
         Another organisation's JSON Schema for the index, in the place of hallmark's own. Without one the keys of
@@ -112,6 +110,7 @@ in
     verifyChecksums = mkOption {
       type = types.bool;
       default = true;
+      example = false;
       description = ''
         Whether bytes that differ from the index are refused. With `false` they are deployed on this host alone,
         marked as unverified wherever they show, and served to nobody.
@@ -150,9 +149,7 @@ in
         '';
       };
 
-      tokenFile = mkOption {
-        type = types.nullOr own.secretFile;
-        default = null;
+      tokenFile = own.nullOption own.secretFile {
         example = "/run/secrets/hf-token";
         description = ''
           A file that holds the token for gated and private models, readable by root. It is handed over as a systemd
@@ -180,122 +177,9 @@ in
       '';
     };
 
-    bandwidthLimit = mkOption {
-      type = types.nullOr own.byteCount;
-      default = null;
+    bandwidthLimit = own.nullOption own.byteCount {
       example = "50M";
       description = "How many bytes a second all downloads together may take.";
-    };
-
-    policy = {
-      licenses = mkOption {
-        type = types.nullOr (types.listOf types.nonEmptyStr);
-        default = null;
-        example = [
-          "Apache-2.0"
-          "MIT"
-        ];
-        description = ''
-          The licences that models may have, as SPDX ids. A model whose licence expression they do not satisfy is held:
-          fetched and proven, but not deployed. `null` asks about no licence.
-        '';
-      };
-
-      formats = mkOption {
-        type = types.nullOr (
-          types.listOf (
-            types.enum [
-              "safetensors"
-              "gguf"
-              "onnx"
-              "pytorch"
-              "unknown"
-            ]
-          )
-        );
-        default = null;
-        example = [
-          "safetensors"
-          "gguf"
-        ];
-        description = ''
-          What files may be inside, whatever they are called. Loading `pytorch` runs what the file says; `unknown` is
-          everything that hallmark cannot tell. `null` asks about no format.
-        '';
-      };
-
-      sizeMax = mkOption {
-        type = types.nullOr own.byteCount;
-        default = null;
-        example = "20G";
-        description = "How large a model may be, all its files together. A larger one is not even fetched.";
-      };
-
-      sources = mkOption {
-        type = types.nullOr (types.listOf own.origin);
-        default = null;
-        example = [ "https://huggingface.co" ];
-        description = ''
-          The origins that files may be fetched from; seeds on this machine always may. `null` asks about no origin,
-          unless {option}`services.models.huggingFace.enable` is `false`.
-        '';
-      };
-
-      lineage = {
-        item = mkOption {
-          type = types.nullOr (types.either (types.enum [ "default" ]) (types.either own.eventId types.path));
-          default = null;
-          example = "default";
-          description = ''
-            The card that judges what a model rests on, over the daemon's log of signed events: `"default"` for the one
-            that hallmark ships (`schema/gate.md` explains it line by line), a file, or the id of a card's event. A model
-            that does not pass is held, with the feature that falls short. `null` asks about nothing.
-          '';
-        };
-
-        model = mkOption {
-          type = types.nullOr types.path;
-          default = null;
-          example = literalExpression "./gate-model.json";
-          description = "The model that judges by a card of one's own; unless set, the newest of that name in the log.";
-        };
-
-        trusted = mkOption {
-          type = types.listOf own.address;
-          default = [ ];
-          example = [ "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f" ];
-          description = ''
-            Whose votes, validations and other events count besides this host's own: addresses, as
-            {command}`hallmark key show` prints them.
-          '';
-        };
-
-        minScore = mkOption {
-          type = types.nullOr types.number;
-          default = null;
-          example = 0.7;
-          description = "The least score.";
-        };
-
-        requireLabel = mkOption {
-          type = types.nullOr types.nonEmptyStr;
-          default = null;
-          example = "trusted";
-          description = "The label that the card has to come to. The default card asks for `trusted` by itself.";
-        };
-
-        onFail = mkOption {
-          type = types.enum [
-            "hold"
-            "keep-previous"
-          ];
-          default = "hold";
-          description = ''
-            What becomes of a model that does not pass: nothing of it is shown (`"hold"`), or what is deployed of it stays
-            and nothing new is shown (`"keep-previous"`).
-          '';
-        };
-      };
     };
 
     # What the evaluation knows; for the parts of this module, and for `fetchModels`.
