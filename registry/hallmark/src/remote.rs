@@ -204,7 +204,16 @@ impl Remote {
 
     /// Publishes a signed event. Returns the status and what the daemon said.
     pub(crate) async fn publish<E: Serialize + ?Sized>(&self, event: &E) -> anyhow::Result<(u16, Bytes)> {
-        let (status, body) = within(self.send(Method::POST, "/v1/events", Some(event))).await?;
+        self.post("/v1/events", event).await
+    }
+
+    /// Asks something. Returns the status and what the daemon said.
+    pub(crate) async fn post<Q: Serialize + ?Sized>(
+        &self,
+        path: &str,
+        question: &Q,
+    ) -> anyhow::Result<(u16, Bytes)> {
+        let (status, body) = within(self.send(Method::POST, path, Some(question))).await?;
         Ok((status, within(whole(body)).await?))
     }
 
