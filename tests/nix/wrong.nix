@@ -84,7 +84,10 @@ let
       says = "services.models.policy.sizeMax can never admit 'vishuddha-minilm-v1'";
     };
     unknown-outcome = {
-      config = host { policy.lineage.onFail = "explode"; };
+      config = host {
+        policy.lineage.item = "default";
+        policy.lineage.onFail = "explode";
+      };
       says = "services.models.policy.lineage.onFail' is not of type";
     };
     gate-that-asks-nothing = {
