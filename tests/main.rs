@@ -32,4 +32,5 @@ mod scrub;
 mod shelf;
 mod sync;
 mod validate;
+mod wait;
 mod watch;

@@ -95,7 +95,7 @@ impl Whom {
     /// Returns the daemon that is meant.
     pub(crate) fn remote(&self) -> anyhow::Result<Remote> {
         let Some(url) = &self.daemon else {
-            return Remote::on(&self.state)?.with_context(|| {
+            return Remote::find_in(&self.state)?.with_context(|| {
                 let state = self.state.display();
                 format!("no daemon runs on {state}: start `hallmark serve`, or give --state or --daemon")
             });

@@ -71,7 +71,7 @@ impl Remote {
     /// Returns the daemon of a place, if one runs. Settings of the command line that only count without one are
     /// named.
     pub(crate) fn find(place: &Place) -> anyhow::Result<Option<Self>> {
-        let found = Self::on(&place.state)?;
+        let found = Self::find_in(&place.state)?;
         if found.is_some() && place.says_what_to_do() {
             out::note("a daemon runs on this state folder: its own config rules, not --config or --index");
         }
@@ -79,7 +79,7 @@ impl Remote {
     }
 
     /// Returns the daemon of a state folder, if one runs.
-    pub(crate) fn on(state: &Path) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn find_in(state: &Path) -> anyhow::Result<Option<Self>> {
         let state = std::path::absolute(state).context("find the state folder")?;
         let socket = socket_path(&state);
         match std::os::unix::net::UnixStream::connect(&socket) {
