@@ -12,6 +12,7 @@ use base::Sha256;
 use serde_json::{Value, json};
 
 mod faults;
+mod logs;
 mod revise;
 
 /// A folder with an index and a trained model.

@@ -16,13 +16,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vault", &["base"]),
     ("proposal", &["base", "catalog"]),
     ("ledger", &["base"]),
-    ("lineage", &["base", "ledger"]),
+    ("training", &["base"]),
+    ("lineage", &["base"]),
     ("commons", &["base", "ledger", "lineage"]),
-    ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons", "proposal"]),
+    ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons", "proposal", "training"]),
 ];
 
 /// Crates that decide, and that touch neither the network nor the disk.
-const PURE: &[&str] = &["base", "lineage", "commons"];
+const PURE: &[&str] = &["base", "lineage", "commons", "training"];
 
 /// What a pure crate must not reach, by however many steps. What `ledger` may use does not count against
 /// the crates above it: they take its types, and their own code still reaches nothing of this.

@@ -13,7 +13,11 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use self::{render::Renderer, revise::Reviser, style::Style};
+use self::{
+    render::{Renderer, Spot},
+    revise::Reviser,
+    style::Style,
+};
 use crate::{
     Contract, Flaw, Report,
     document::{Document, Kind, Node},
@@ -110,6 +114,24 @@ pub fn find(text: &[u8], id: &str) -> Result<Option<Map<String, Value>>, EditErr
         Value::Object(entry) => Some(entry),
         _ => None,
     }))
+}
+
+/// Returns all entries of a text.
+pub fn entries(text: &[u8]) -> Result<Vec<Map<String, Value>>, EditError> {
+    let document = Document::parse(text).map_err(|errors| syntax(text, errors))?;
+    let models = document.root().get("models").filter(|it| it.kind() == Kind::Array);
+    let entries = models.ok_or(EditError::NoModels)?.elements().filter_map(|it| match it.to_value() {
+        Value::Object(entry) => Some(entry),
+        _ => None,
+    });
+    Ok(entries.collect())
+}
+
+/// Writes an entry alone, in the schema's order, two spaces a level.
+pub fn render(entry: &Map<String, Value>, contract: &Contract) -> String {
+    let guide = contract.guide();
+    let spot = Spot { indent: Some(""), template: None, said: guide.entry() };
+    Renderer { style: &Style::default() }.object(entry, spot)
 }
 
 fn named<'d>(models: Node<'d>, id: &str) -> Result<Option<Node<'d>>, EditError> {

@@ -197,8 +197,8 @@ fn address(repository: &Repository) -> Result<Option<String>, git2::Error> {
     Ok(remote.url().ok().map(str::to_owned))
 }
 
-/// Turns a remote's address into a URI that everybody may read.
-fn public(address: &str) -> Option<String> {
+/// Turns a remote's address into a URI that everybody may read. `None` if it is a path on some machine.
+pub fn public(address: &str) -> Option<String> {
     if let Ok(mut url) = Url::parse(address)
         && (url.has_host() || url.scheme() == "file")
     {

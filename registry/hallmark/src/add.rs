@@ -11,6 +11,7 @@ mod dataset;
 mod draft;
 mod facts;
 mod given;
+mod logs;
 mod report;
 mod sheet;
 mod stub;
@@ -18,16 +19,14 @@ mod write;
 
 use std::path::PathBuf;
 
-use catalog::{
-    Contract, Report,
-    edit::{Change, Edited},
-};
 use clap::Args;
 
 pub(crate) use self::{
+    bytes::measure,
     draft::{Draft, draft},
     facts::Facts,
     report::incomplete,
+    write::{Index, Put},
 };
 use crate::{Outcome, out};
 
@@ -49,37 +48,25 @@ pub(crate) struct Arguments {
 /// What became of the index.
 #[derive(Debug)]
 enum End {
-    /// Something is missing; nothing was written.
+    /// Something is missing, or stands against it; nothing was written.
     Incomplete,
-    /// The index would not hold; nothing was written.
-    Refused(Vec<u8>, Report),
-    /// The entry stands in the index now, or would.
-    Done(Change, Report),
+    /// The entry was held to the contract.
+    Put(Put),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let contract = arguments.facts.contract()?;
-    let index = write::Index::open(&arguments.index)?;
+    let index = Index::open(&arguments.index)?;
     let draft = draft(&arguments.facts, index.bytes(), &contract)?;
-    let end =
-        if draft.is_complete() { put(index, &draft, &contract, arguments.dry_run)? } else { End::Incomplete };
+    let end = if draft.is_complete() {
+        let index = index.lock(arguments.facts.id.as_str(), draft.previous.as_ref())?;
+        End::Put(index.put(&draft.entry, &contract, arguments.dry_run)?)
+    } else {
+        End::Incomplete
+    };
     out::print(&report::render(arguments, &draft, &end)?)?;
     Ok(match end {
-        End::Done(..) => Outcome::Holds,
-        End::Incomplete | End::Refused(..) => Outcome::DoesNotHold,
+        End::Put(Put::Done(..)) => Outcome::Holds,
+        End::Incomplete | End::Put(Put::Refused(..)) => Outcome::DoesNotHold,
     })
-}
-
-/// Writes the entry, if the index holds with it.
-fn put(index: write::Index, draft: &Draft, contract: &Contract, dry_run: bool) -> anyhow::Result<End> {
-    let index = index.lock(draft)?;
-    let Edited { text, change } = catalog::edit::put(index.bytes(), &draft.entry, contract)?;
-    let report = catalog::validate(text.as_bytes(), contract);
-    if !report.holds(false) {
-        return Ok(End::Refused(text.into_bytes(), report));
-    }
-    if !dry_run && change != Change::Nothing {
-        index.replace(text.as_bytes())?;
-    }
-    Ok(End::Done(change, report))
 }

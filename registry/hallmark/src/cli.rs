@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
-    Outcome, add, config::Config, demo, event, gc, http, key, lineage, out, propose, review, scrub, serve,
-    status, sync, validate, wait,
+    Outcome, add, config::Config, demo, event, gc, http, key, lineage, out, propose, publish, review, scrub,
+    serve, status, sync, validate, wait,
 };
 
 /// The model registry that a NixOS fleet can trust.
@@ -36,6 +36,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Makes an entry for a trained model out of its files, and writes it into the index.
     Add(Box<add::Arguments>),
+    /// Uploads a model of the index to the Hub in one commit, and checks what arrived there.
+    Publish(publish::Arguments),
     /// Proposes a trained model for an index that others keep: branch, commit, push, pull request. Safe to repeat.
     Propose(Box<propose::Arguments>),
     /// Checks what a branch changes in an index, and writes what its reviewer should know.
@@ -104,6 +106,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Add(arguments) => add::run(&arguments),
+        Command::Publish(arguments) => publish::run(&arguments),
         Command::Propose(arguments) => propose::run(&arguments),
         Command::Review(arguments) => review::run(&arguments),
         Command::Sync(arguments) => sync::run(&arguments),

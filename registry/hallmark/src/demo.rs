@@ -5,6 +5,7 @@
 //! - The folder goes when the demo ends, also by Ctrl-C.
 
 mod acts;
+mod gate;
 mod hub;
 mod signed;
 mod teller;
@@ -98,6 +99,8 @@ impl Stage {
         let hub = runtime.block_on(Hub::start(&acts, tell))?;
         let index = json!({ "models": acts.iter().map(Act::entry).collect::<Vec<_>>() });
         write(folder.path(), "index.json", &(serde_json::to_string_pretty(&index)? + "\n"))?;
+        write(folder.path(), "card.json", &format!("{:#}\n", gate::card()))?;
+        write(folder.path(), "model.json", &format!("{:#}\n", gate::model()))?;
         write(folder.path(), "hallmark.toml", &config(folder.path(), hub.url(), &acts))?;
         Ok((Self { folder, acts, hub, runtime }, remarks))
     }
@@ -132,7 +135,11 @@ fn config(folder: &Path, hub: &str, acts: &[Act]) -> String {
          [deploy]\nmodels = {ids}\nretry_seconds_first = 1\n\n\
          # Every failure comes back to the daemon, so that its own retries can be seen.\n\
          [vault]\ntries_max = 0\nkeep_free_bytes = 0\n\n\
-         [policy]\nlicenses = [\"Apache-2.0\", \"MIT\"]\n",
+         [policy]\nlicenses = [\"Apache-2.0\", \"MIT\"]\n\n\
+         # Models that rest on one dataset need an approval.\n\
+         [policy.lineage]\nitem = {card}\nmodel = {model}\nrequire_label = \"trusted\"\n",
+        card = json!(folder.join("card.json")),
+        model = json!(folder.join("model.json")),
         index = json!(folder.join("index.json")),
         hub = json!(hub),
         ids = json!(ids),
@@ -146,7 +153,7 @@ fn show(
     mut remarks: mpsc::Receiver<Remark>,
 ) -> anyhow::Result<Option<Outcome>> {
     out::print(&opening(stage, daemon))?;
-    let mut teller = Teller::new(&stage.acts);
+    let mut teller = Teller::new(&stage.acts, stage.state());
     let ended = stage.runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;

@@ -5,6 +5,7 @@
 mod audit;
 mod publish;
 mod query;
+mod revoke;
 mod sign;
 mod verify;
 
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Query(query::Arguments),
     /// Checks events or proof bundles, with no daemon at hand; exits 1 if any does not hold.
     Verify(verify::Arguments),
+    /// Revokes a dataset, bytes, a model or an event: every gate above it closes. Says what rests on it.
+    Revoke(revoke::Arguments),
     /// Asks the daemon for a proof that its log has an event; anybody can check it with the log's public key.
     Prove(query::ProveArguments),
     /// Walks a subspace back to its first event and checks that nothing was left out; exits 1 if that does not hold.
@@ -45,6 +48,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Query(arguments) => query::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
+        Command::Revoke(arguments) => revoke::run(arguments),
         Command::Prove(arguments) => query::prove(arguments),
         Command::Audit(arguments) => audit::run(arguments),
     }
@@ -95,7 +99,7 @@ impl Whom {
     /// Returns the daemon that is meant.
     pub(crate) fn remote(&self) -> anyhow::Result<Remote> {
         let Some(url) = &self.daemon else {
-            return Remote::find_in(&self.state)?.with_context(|| {
+            return Remote::on(&self.state)?.with_context(|| {
                 let state = self.state.display();
                 format!("no daemon runs on {state}: start `hallmark serve`, or give --state or --daemon")
             });

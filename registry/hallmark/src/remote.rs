@@ -71,7 +71,7 @@ impl Remote {
     /// Returns the daemon of a place, if one runs. Settings of the command line that only count without one are
     /// named.
     pub(crate) fn find(place: &Place) -> anyhow::Result<Option<Self>> {
-        let found = Self::find_in(&place.state)?;
+        let found = Self::on(&place.state)?;
         if found.is_some() && place.says_what_to_do() {
             out::note("a daemon runs on this state folder: its own config rules, not --config or --index");
         }
@@ -79,7 +79,7 @@ impl Remote {
     }
 
     /// Returns the daemon of a state folder, if one runs.
-    pub(crate) fn find_in(state: &Path) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn on(state: &Path) -> anyhow::Result<Option<Self>> {
         let state = std::path::absolute(state).context("find the state folder")?;
         let socket = socket_path(&state);
         match std::os::unix::net::UnixStream::connect(&socket) {
@@ -204,7 +204,16 @@ impl Remote {
 
     /// Publishes a signed event. Returns the status and what the daemon said.
     pub(crate) async fn publish<E: Serialize + ?Sized>(&self, event: &E) -> anyhow::Result<(u16, Bytes)> {
-        let (status, body) = within(self.send(Method::POST, "/v1/events", Some(event))).await?;
+        self.post("/v1/events", event).await
+    }
+
+    /// Asks something. Returns the status and what the daemon said.
+    pub(crate) async fn post<Q: Serialize + ?Sized>(
+        &self,
+        path: &str,
+        question: &Q,
+    ) -> anyhow::Result<(u16, Bytes)> {
+        let (status, body) = within(self.send(Method::POST, path, Some(question))).await?;
         Ok((status, within(whole(body)).await?))
     }
 

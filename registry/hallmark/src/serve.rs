@@ -100,8 +100,14 @@ impl Daemon {
         let news = Arc::new(News::new(SystemClock.now().0, settings.events_kept));
         let told = (news, Arc::clone(&metrics));
         let shelf = host.shelf.clone();
-        let (engine, engine_thread) =
-            start_engine(arguments.place.clone(), host, told, runtime.handle().clone(), stop.clone())?;
+        let (engine, engine_thread) = start_engine(
+            arguments.place.clone(),
+            host,
+            ledger.clone(),
+            told,
+            runtime.handle().clone(),
+            stop.clone(),
+        )?;
         if let Some(ledger) = &ledger {
             ledger.work(runtime.handle(), &shelf, engine.worlds());
         }
@@ -204,6 +210,7 @@ async fn signals(engine: &EngineHandle) -> anyhow::Result<()> {
 fn start_engine(
     place: Place,
     host: Host,
+    ledger: Option<Ledger>,
     (news, metrics): (Arc<News>, Arc<Metrics>),
     runtime: Handle,
     stop: CancellationToken,
@@ -212,7 +219,7 @@ fn start_engine(
     let ends = stop.clone();
     let work = move || {
         let _inside = runtime.enter();
-        match Engine::new(place, host, news, metrics) {
+        match Engine::new(place, host, ledger, news, metrics) {
             Ok((engine, handle)) => {
                 drop(sender.send(Ok(handle)));
                 runtime.block_on(engine.run(stop));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use reqwest::{
-    Method, Response, StatusCode,
+    Method, RequestBuilder, Response, StatusCode,
     header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, IF_RANGE, LOCATION, RANGE},
 };
 use url::Url;
@@ -121,6 +121,16 @@ impl Web {
                 Err(Fault::again(SourceError::Silent { url: Shown::of(url), limit: self.idle_time_max }))
             }
         }
+    }
+
+    /// Begins a request that carries something. The token goes with it where the address is the hub's own.
+    pub(crate) async fn begin(&self, method: Method, url: &Url) -> Result<RequestBuilder, Fault> {
+        let request = self.http.request(method, url.clone());
+        let Some(file) = self.token.as_ref().filter(|_| self.endpoint.is_origin_of(url)) else {
+            return Ok(request);
+        };
+        let token = file.read().await.map_err(|it| Fault::Final(it.into()))?;
+        Ok(request.header(AUTHORIZATION, token.header()))
     }
 
     /// Asks for bytes, follows redirects, and returns an answer that has them: 200, or 206 if a range was asked for.

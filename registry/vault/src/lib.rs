@@ -10,6 +10,7 @@ pub mod inspect;
 pub mod quarantine;
 pub mod scrub;
 pub mod shelf;
+pub mod upload;
 pub mod verify;
 pub mod view;
 

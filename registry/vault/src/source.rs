@@ -179,7 +179,7 @@ impl HubEndpoint {
         whole.then_some(HubFile { endpoint, repository, revision, path })
     }
 
-    fn join(&self, path: &str) -> Url {
+    pub(crate) fn join(&self, path: &str) -> Url {
         let mut url = self.0.clone();
         url.set_path(&format!("{}{path}", self.0.path().trim_end_matches('/')));
         url

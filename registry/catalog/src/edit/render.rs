@@ -49,7 +49,7 @@ impl Renderer<'_> {
         }
     }
 
-    fn object(self, object: &Map<String, Value>, spot: Spot<'_>) -> String {
+    pub(super) fn object(self, object: &Map<String, Value>, spot: Spot<'_>) -> String {
         let members = in_order(object, spot.said);
         let parts = |indent: Option<&str>| {
             let part = |(name, value): &(&String, &Value)| {

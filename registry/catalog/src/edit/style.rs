@@ -15,6 +15,12 @@ pub(super) struct Style {
     pub(super) comma: &'static str,
 }
 
+impl Default for Style {
+    fn default() -> Self {
+        Self { newline: Some("\n"), unit: "  ".to_owned(), colon: ": ".to_owned(), comma: ", " }
+    }
+}
+
 impl Style {
     pub(super) fn of(document: &Document<'_>) -> Self {
         let (text, root) = (document.text(), document.root());

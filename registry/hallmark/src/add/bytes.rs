@@ -12,14 +12,14 @@ use vault::inspect::{Inspected, inspect_reader};
 
 /// What a file turned out to be.
 #[derive(Clone, Debug)]
-pub(super) struct Measured {
-    pub(super) digest: Sha256,
-    pub(super) size_bytes: u64,
-    pub(super) inspected: Inspected,
+pub(crate) struct Measured {
+    pub(crate) digest: Sha256,
+    pub(crate) size_bytes: u64,
+    pub(crate) inspected: Inspected,
 }
 
 /// Hashes a file in one pass and looks at its header. One that changes meanwhile is refused.
-pub(super) fn measure(path: &Path) -> anyhow::Result<Measured> {
+pub(crate) fn measure(path: &Path) -> anyhow::Result<Measured> {
     let shown = path.display();
     let file = File::open(path).with_context(|| format!("open {shown}"))?;
     let before = file.metadata().with_context(|| format!("look at {shown}"))?;

@@ -18,6 +18,7 @@ use super::{
     bytes::{Measured, measure},
     companions,
     facts::Facts,
+    logs,
     sheet::{Sheet, plain},
     stub::placeholder,
 };
@@ -78,6 +79,7 @@ pub(crate) fn draft(facts: &Facts, index: &[u8], contract: &Contract) -> anyhow:
     from_file(facts, &main, &mut sheet)?;
     from_companions(facts, previous.as_ref(), &mut sheet)?;
     from_repository(facts, &mut sheet)?;
+    logs::read(&facts.log, &mut sheet)?;
     from_flags(facts, &guide, &mut sheet)?;
     raise_version(facts, previous.as_ref(), changed, &mut sheet, &mut draft.objections);
     draft.missing = complete(facts, &guide, &mut sheet)?;

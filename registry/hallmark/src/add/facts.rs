@@ -17,6 +17,9 @@ pub(crate) struct Facts {
     /// The model's id: `<chakra>-<purpose>-v<version>`; one that is in the index already is revised
     #[arg(long)]
     pub(crate) id: ModelId,
+    /// A log of the run, of whatever kind; may be given several times, and the later one counts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Vec<PathBuf>,
     /// The working copy of the training code: its address, its commit, and whether it was changed since
     #[arg(long, value_name = "DIR")]
     pub(crate) training_repo: Option<PathBuf>,

@@ -9,7 +9,7 @@ use catalog::{
 };
 use serde_json::{Value, json};
 
-use super::{Arguments, Draft, End, sheet::plain};
+use super::{Arguments, Draft, End, Put, sheet::plain};
 use crate::{out::counted, validate};
 
 /// Longer values are cut where people read them.
@@ -22,8 +22,8 @@ pub(super) fn render(arguments: &Arguments, draft: &Draft, end: &End) -> anyhow:
 fn as_json(arguments: &Arguments, draft: &Draft, end: &End) -> anyhow::Result<String> {
     let (change, written, report) = match end {
         End::Incomplete => (None, false, None),
-        End::Refused(_, report) => (None, false, Some(report)),
-        End::Done(change, report) => {
+        End::Put(Put::Refused(_, report)) => (None, false, Some(report)),
+        End::Put(Put::Done(change, report)) => {
             (Some(change), !arguments.dry_run && *change != Change::Nothing, Some(report))
         }
     };
@@ -50,11 +50,11 @@ fn as_text(arguments: &Arguments, draft: &Draft, end: &End) -> String {
     let index = arguments.index.display();
     match end {
         End::Incomplete => page += &incomplete(draft),
-        End::Refused(text, report) => {
+        End::Put(Put::Refused(text, report)) => {
             line(&mut page, &format!("\nWith this entry the index would not hold; {index} is as it was:\n"));
             page += &validate::text(&index.to_string(), text, report);
         }
-        End::Done(change, report) => page += &done(arguments, draft, change, report),
+        End::Put(Put::Done(change, report)) => page += &done(arguments, draft, change, report),
     }
     page
 }

@@ -60,6 +60,7 @@ impl Sheet {
     /// Removes a field. Says whether there was one.
     pub(super) fn remove(&mut self, pointer: &str) -> bool {
         let (parent, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
+        let name = &name.replace("~1", "/").replace("~0", "~");
         let object = if parent.is_empty() {
             Some(&mut self.entry)
         } else {
@@ -69,19 +70,29 @@ impl Sheet {
         object.is_some_and(|it| it.remove(name).is_some())
     }
 
+    /// Removes a field, and what was noted about it.
+    pub(super) fn drop_field(&mut self, pointer: &str) {
+        self.remove(pointer);
+        self.forget(pointer);
+    }
+
     pub(super) fn remark(&mut self, remark: impl Into<String>) {
         self.remarks.push(remark.into());
     }
 
-    fn note(&mut self, source: &str, pointer: &str) {
+    fn forget(&mut self, pointer: &str) {
         for used in &mut self.used {
             used.fields.retain(|it| it != pointer);
         }
+        self.used.retain(|it| !it.fields.is_empty());
+    }
+
+    fn note(&mut self, source: &str, pointer: &str) {
+        self.forget(pointer);
         match self.used.iter_mut().find(|it| it.source == source) {
             Some(used) => used.fields.push(pointer.to_owned()),
             None => self.used.push(Used { source: source.to_owned(), fields: vec![pointer.to_owned()] }),
         }
-        self.used.retain(|it| !it.fields.is_empty());
     }
 }
 

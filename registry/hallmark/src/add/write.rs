@@ -9,16 +9,19 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
-use catalog::watch::read_index_file;
-
-use super::draft::Draft;
+use catalog::{
+    Contract, Report,
+    edit::{Change, Edited},
+    watch::read_index_file,
+};
+use serde_json::{Map, Value};
 
 /// How long to wait for another `hallmark add`, which holds the lock only while it writes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// An index as it was found.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(crate) struct Index {
     /// The file itself, behind whatever links lead to it.
     path: PathBuf,
     bytes: Vec<u8>,
@@ -26,32 +29,31 @@ pub(super) struct Index {
 
 /// An index that no other `hallmark add` writes.
 #[derive(Debug)]
-pub(super) struct Locked {
+pub(crate) struct Locked {
     index: Index,
     file: File,
 }
 
 impl Index {
-    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
         let bytes = read_index_file(path)?;
         let path = fs::canonicalize(path).with_context(|| format!("find {}", path.display()))?;
         Ok(Self { path, bytes })
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Waits until nobody else writes, and reads again: to hash a large file takes long, and others may have added
-    /// theirs meanwhile. The entry that a draft began with must still be the same.
-    pub(super) fn lock(self, draft: &Draft) -> anyhow::Result<Locked> {
+    /// theirs meanwhile. The entry with this id must still be the one that was read.
+    pub(crate) fn lock(self, id: &str, read: Option<&Map<String, Value>>) -> anyhow::Result<Locked> {
         let file = lock(&self.path)?;
         let bytes = read_index_file(&self.path)?;
         if bytes != self.bytes {
-            let id = draft.entry.get("id").and_then(serde_json::Value::as_str).unwrap_or_default();
             let now = catalog::edit::find(&bytes, id)?;
             ensure!(
-                now == draft.previous,
+                now.as_ref() == read,
                 "{} changed meanwhile, and {id} in it: try again",
                 self.path.display()
             );
@@ -60,13 +62,36 @@ impl Index {
     }
 }
 
+/// What became of an entry.
+#[derive(Debug)]
+pub(crate) enum Put {
+    /// The index would not hold with it; nothing was written.
+    Refused(Vec<u8>, Report),
+    /// It stands in the index now.
+    Done(Change, Report),
+}
+
 impl Locked {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.index.bytes
+    /// Puts an entry into the index, if the index holds with it; if it is only to be tried, nothing is written.
+    pub(crate) fn put(
+        self,
+        entry: &Map<String, Value>,
+        contract: &Contract,
+        only_try: bool,
+    ) -> anyhow::Result<Put> {
+        let Edited { text, change } = catalog::edit::put(&self.index.bytes, entry, contract)?;
+        let report = catalog::validate(text.as_bytes(), contract);
+        if !report.holds(false) {
+            return Ok(Put::Refused(text.into_bytes(), report));
+        }
+        if !only_try && change != Change::Nothing {
+            self.replace(text.as_bytes())?;
+        }
+        Ok(Put::Done(change, report))
     }
 
     /// Puts a new text in the file's place, with the file's mode and owner. A reader finds the old text or the new one.
-    pub(super) fn replace(self, text: &[u8]) -> anyhow::Result<()> {
+    fn replace(self, text: &[u8]) -> anyhow::Result<()> {
         let path = &self.index.path;
         let folder = path.parent().context("find the folder of the index")?;
         let old = self.file.metadata().with_context(|| format!("look at {}", path.display()))?;
