@@ -24,6 +24,7 @@ mod ledger;
 mod lineage;
 mod nix_builds;
 mod propose;
+mod publish;
 mod relay;
 mod remote;
 mod scrub;
