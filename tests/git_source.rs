@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     sync::{Arc, atomic::Ordering},
@@ -17,7 +16,7 @@ use catalog::{
     location::{GitLocation, Location},
 };
 
-use crate::support::{git_server::GitServer, peers};
+use crate::support::{git_server::GitServer, peers, ssh_server::SshServer};
 
 /// Long enough for a busy machine; no story waits so long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -487,83 +486,12 @@ fn a_repository_that_sends_too_much_is_cut_off() {
     assert!(matches!(failure(&seen), GitError::Flood { bytes_max: 65_536, .. }), "{:?}", seen.look);
 }
 
-/// Serves repositories over ssh: a real `sshd` for each connection, with a host key and a user key of its own.
-struct SshServer {
-    address: SocketAddr,
-    keys: PathBuf,
-}
-
-impl SshServer {
-    /// Returns `None`, and says so, where there is no `sshd`.
-    fn start(folder: &Path) -> Option<Self> {
-        let sshd = ["/usr/sbin/sshd", "/run/current-system/sw/bin/sshd"]
-            .into_iter()
-            .find(|it| Path::new(it).exists());
-        let Some(sshd) = sshd else {
-            peers::skip("an index over ssh", "there is no sshd (Debian: openssh-server)");
-            return None;
-        };
-        let keys = folder.join("keys");
-        fs::create_dir(&keys).unwrap();
-        for (name, passphrase) in [("host", ""), ("user", "open sesame"), ("stranger", "")] {
-            let made = Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", passphrase, "-f"])
-                .arg(keys.join(name))
-                .status();
-            assert!(made.unwrap().success());
-        }
-        fs::copy(keys.join("user.pub"), keys.join("authorized")).unwrap();
-        fs::write(keys.join("passphrase"), "open sesame\n").unwrap();
-        let config = format!(
-            "HostKey {0}/host\nAuthorizedKeysFile {0}/authorized\nStrictModes no\nPasswordAuthentication no\n\
-             PermitRootLogin prohibit-password\nPidFile none\n",
-            keys.display()
-        );
-        fs::write(keys.join("config"), config).unwrap();
-        if nix::unistd::geteuid().is_root() {
-            fs::create_dir_all("/run/sshd").unwrap();
-        }
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let server = Self { address: listener.local_addr().unwrap(), keys: keys.clone() };
-        // Ends with the test's process; each `sshd` ends with its connection.
-        std::thread::spawn(move || {
-            for socket in listener.incoming() {
-                let socket = std::os::fd::OwnedFd::from(socket.unwrap());
-                let log = fs::File::options().create(true).append(true).open(keys.join("log")).unwrap();
-                let mut session = Command::new(sshd);
-                session.arg("-i").arg("-e").arg("-f").arg(keys.join("config"));
-                session.stdin(socket.try_clone().unwrap()).stdout(socket).stderr(log);
-                std::thread::spawn(move || session.status().unwrap());
-            }
-        });
-        Some(server)
-    }
-
-    fn login(&self) -> GitLogin {
-        GitLogin {
-            ssh_key_file: Some(self.keys.join("user")),
-            ssh_passphrase_file: Some(self.keys.join("passphrase")),
-            known_hosts_file: Some(self.known_hosts("host")),
-            ..GitLogin::default()
-        }
-    }
-
-    /// Writes a file that knows this server by one of the keys.
-    fn known_hosts(&self, key: &str) -> PathBuf {
-        let path = self.keys.join(format!("known-{key}"));
-        let public = fs::read_to_string(self.keys.join(format!("{key}.pub"))).unwrap();
-        fs::write(&path, format!("[127.0.0.1]:{} {public}", self.address.port())).unwrap();
-        path
-    }
-}
-
 #[test]
 fn over_ssh_a_key_opens_the_repository_and_only_a_known_host_is_trusted() {
     let scene = Scene::new();
     let first = scene.push("{1}");
     let Some(server) = SshServer::start(scene.folder.path()) else { return };
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
-    let place = format!("git+ssh://{user}@{}{}", server.address, scene.bare().display());
+    let place = server.place(&scene.bare());
     let refused = |login: GitLogin| {
         let follower = follow(&place, GitOptions { login, ..scene.options() });
         let seen = look(&follower);

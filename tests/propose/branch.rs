@@ -9,7 +9,10 @@ use catalog::{
 };
 
 use super::scene::{BRANCH, READ, Repository, WRITE, git};
-use crate::support::git_server::{Doors, GitServer};
+use crate::support::{
+    git_server::{Doors, GitServer},
+    ssh_server::SshServer,
+};
 
 fn location(text: &str) -> GitLocation {
     match Location::parse(text).unwrap() {
@@ -81,6 +84,13 @@ fn token(scene: &Repository, token: &str) -> GitLogin {
     let path = scene.path("token");
     fs::write(&path, token).unwrap();
     GitLogin { token_file: Some(path), ..GitLogin::default() }
+}
+
+#[test]
+fn a_change_is_committed_pushed_and_replaced_over_ssh() {
+    let scene = Repository::holding("{1}");
+    let Some(server) = SshServer::start(scene.folder()) else { return };
+    proposed(&scene, &server.place(&scene.path("models.git")), &server.login());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{
     forge::Plays,
     scene::{BRANCH, Scene},
 };
-use crate::support::host::Said;
+use crate::support::{host::Said, peers};
 
 /// Makes sure that nothing was pushed and nothing opened.
 #[track_caller]
@@ -141,4 +141,51 @@ fn two_at_once_make_one_branch_and_one_pull_request() {
     assert!(said.iter().all(|it| it.code == Some(0)), "{said:#?}");
     assert_eq!(scene.repository.bare(&["rev-list", "--count", &format!("main..{BRANCH}")]), "1");
     assert_eq!(scene.forge.pulls().len(), 1);
+}
+
+/// A flake whose output needs the index to be as it was meant, without anything from elsewhere.
+const FLAKE: &str = r#"{
+  outputs = _: {
+    newest = (builtins.head (builtins.filter (it: it.id == "ajna-insight-v2")
+      (builtins.fromJSON (builtins.readFile ./index.json)).models)).version;
+    never = throw "this host wants another model";
+  };
+}"#;
+
+#[test]
+fn what_the_repositorys_flake_makes_of_the_new_index_decides() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    let Some(_) = peers::program("nix", "the evaluation of a flake") else { return };
+    std::fs::write(scene.repository.path("work/flake.nix"), FLAKE).unwrap();
+    let text = scene.repository.bare(&["show", "main:index.json"]);
+    scene.repository.push("main", &(text + "\n"));
+    let store = tempfile::tempdir().unwrap();
+    let with_nix = |attribute: &str| {
+        let words = scene.words(&["--nix-eval", attribute]);
+        let mut command = scene.host.command(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        for (name, folder) in [
+            ("NIX_STORE_DIR", "store"),
+            ("NIX_STATE_DIR", "var"),
+            ("NIX_LOG_DIR", "log"),
+            ("NIX_CONF_DIR", "conf"),
+            ("XDG_CACHE_HOME", "cache"),
+        ] {
+            command.env(name, store.path().join(folder));
+        }
+        Said::from(command.env("NIX_REMOTE", "").output().unwrap())
+    };
+    let never = with_nix("never");
+    ends(
+        &never,
+        1,
+        &["failed   NixOS evaluation of never", "this host wants another model", "nothing was pushed"],
+    );
+    nothing_happened(&scene);
+    // Only with the new entry in it.
+    let newest = with_nix("newest");
+    newest.says(&["passed", "NixOS evaluation of newest", "it evaluates with the new index"]);
+    newest.says(&["passed", "Nix reads the entry"]);
+    // What Nix keeps is read-only.
+    let opened = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(store.path()).status();
+    assert!(opened.unwrap().success());
 }

@@ -52,6 +52,9 @@ fn the_proposal_is_an_event_that_rests_on_the_run_and_the_dataset_and_can_be_vot
     let proposal = &page["proposals"][0];
     assert_eq!(page["proposals"].as_array().unwrap().len(), 1, "{page}");
     let digest = scene.repository.entry(BRANCH, ID)["artifact"]["sha256"].as_str().unwrap().to_owned();
+    let body = scene.forge.pulls()[0].body.clone();
+    let name = format!("`ajna-insight-v2@2.0.0+{}`", &digest[..16]);
+    assert!(body.contains(&name) && body.contains(&format!("`{author}`")), "{body}");
     let text = proposal.to_string();
     assert!(text.contains(&digest) && text.contains(ID) && text.contains(&author), "{text}");
     let query = format!("/v1/events?author={author}");

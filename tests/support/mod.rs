@@ -6,3 +6,4 @@ pub(crate) mod host;
 pub(crate) mod hub;
 pub(crate) mod peers;
 pub(crate) mod pull;
+pub(crate) mod ssh_server;

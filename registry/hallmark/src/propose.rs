@@ -161,7 +161,9 @@ fn finish(
     let base = offer.base_index();
     let entry = &listed.entry;
     let previous = base.as_ref().and_then(|it| review::previous(it, &entry.id));
-    let body = review::describe(&Review { entry, previous, checks: offer.checks() });
+    let vote = route.event_key.as_ref().map(|key| events::vote(key, listed));
+    let (source, checks) = (offer.source(), offer.checks());
+    let body = review::describe(&Review { entry, source, previous, checks, vote: vote.as_ref() });
     let text = Text { title: review::title(&entry.id), body };
     done.compare = route.compare_link(&standing.base_branch, &done.branch);
     if let Some(forge) = &route.forge {

@@ -146,7 +146,13 @@ fn look(
     }
     let folder = tempfile::tempdir().context("make a folder for Nix")?;
     checks.push(nix::reads(index.text(), id.as_str(), folder.path())?);
-    let review = Review { entry: &listed.entry, previous: previous(before, id), checks: &checks };
+    let review = Review {
+        entry: &listed.entry,
+        source: index.source(id).unwrap_or_default(),
+        previous: previous(before, id),
+        checks: &checks,
+        vote: None,
+    };
     let text = describe(&review);
     Ok(Seen { id: id.clone(), text, checks })
 }

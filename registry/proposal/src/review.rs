@@ -25,10 +25,23 @@ const ROWS_MAX: usize = 50;
 pub struct Review<'r> {
     /// The entry as it shall be.
     pub entry: &'r Entry,
+    /// The same as it stands in the index: it may say more than an entry has fields for.
+    pub source: &'r str,
     /// What to compare it with.
     pub previous: Option<&'r Entry>,
     /// What was checked.
     pub checks: &'r [Check],
+    /// The signed proposal, if there is to be one.
+    pub vote: Option<&'r Vote>,
+}
+
+/// A proposal that is signed, and that others can vote on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// Its name, which says what it is about: the model, its version, and the beginning of its digest.
+    pub name: String,
+    /// Who signs it.
+    pub signer: String,
 }
 
 /// One check and what came of it.
@@ -89,16 +102,24 @@ pub fn branch(id: &ModelId) -> String {
 
 /// Writes what a reviewer reads about one entry.
 pub fn describe(review: &Review<'_>) -> String {
-    let Review { entry, previous: old, checks } = *review;
+    let Review { entry, source, previous: old, checks, vote } = *review;
     let mut text = opening(entry, old);
     for (heading, table) in [
         ("Artifact", files(entry, old)),
-        ("Training", training(entry, old)),
+        ("Training", training(entry, source, old)),
         ("Metrics", metrics(entry, old)),
     ] {
         section(&mut text, heading, &table);
     }
     section(&mut text, "Checks", &checked(checks));
+    if let Some(vote) = vote {
+        let (name, signer) = (code(&vote.name), code(&vote.signer));
+        section(
+            &mut text,
+            "Vote",
+            &format!("The signed proposal (30301) is called {name}, and its author is {signer}."),
+        );
+    }
     text
 }
 

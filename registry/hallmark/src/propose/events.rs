@@ -10,6 +10,7 @@ use ledger::{
     event::{Author, Scheme, Tags},
     kinds::{Operation, Propose},
 };
+use proposal::review::Vote;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
@@ -52,11 +53,20 @@ pub(super) fn tell(
     Ok(told)
 }
 
+/// Returns what a proposal is called, and who signs it.
+pub(super) fn vote(key: &SecretKey, listed: &Listed) -> Vote {
+    Vote { name: name(listed), signer: Author::lower(key.address()).to_string() }
+}
+
+/// Returns what a proposal is called. The first of a name is the one that counts, so other bytes have another name.
+fn name(listed: &Listed) -> String {
+    let digest = listed.entry.artifact.sha256.to_string();
+    format!("{}@{}+{}", listed.entry.id, listed.entry.version, &digest[..16])
+}
+
 /// Says that a version of a model, with these bytes, is proposed.
 fn proposal(now: &Occasion, listed: &Listed, link: Option<&str>, parents: Vec<EventId>) -> Draft {
     let (entry, digest) = (&listed.entry, listed.entry.artifact.sha256.to_string());
-    // The first proposal of a name is the one that counts, so other bytes have another name.
-    let name = format!("{}@{}+{}", entry.id, entry.version, &digest[..16]);
     let content = json!({
         "name": proposal::review::title(&entry.id),
         "model_id": entry.id.as_str(),
@@ -73,7 +83,7 @@ fn proposal(now: &Occasion, listed: &Listed, link: Option<&str>, parents: Vec<Ev
         parents,
         content: content.to_string(),
     };
-    let mut draft = Propose { proposal_id: Some(name), rules: None }.draft(operation);
+    let mut draft = Propose { proposal_id: Some(name(listed)), rules: None }.draft(operation);
     draft.tags.push(Tag::pair("model_id", entry.id.as_str()));
     draft.tags.push(Tag::pair("version", &entry.version.to_string()));
     draft.tags.push(Tag::pair("sha256", &digest));

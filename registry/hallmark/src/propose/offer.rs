@@ -20,6 +20,8 @@ pub(super) struct Offer<'a> {
     contract: &'a Contract,
     base: Vec<u8>,
     text: String,
+    /// The entry as it stands in the text.
+    source: String,
     /// Those of the files, which cost the most: kept as long as the entry is the same.
     fetched: Option<(Arc<Listed>, Vec<Check>)>,
     checks: Vec<Check>,
@@ -28,7 +30,7 @@ pub(super) struct Offer<'a> {
 impl<'a> Offer<'a> {
     pub(super) fn new(arguments: &'a Arguments, contract: &'a Contract) -> Self {
         let (base, text, checks) = (Vec::new(), String::new(), Vec::new());
-        Self { arguments, contract, base, text, fetched: None, checks }
+        Self { arguments, contract, base, text, source: String::new(), fetched: None, checks }
     }
 
     /// Makes the entry and the index with it. Returns how it ends if the entry cannot be made.
@@ -51,6 +53,11 @@ impl<'a> Offer<'a> {
     /// Returns the index with the entry in it.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Returns the entry as it stands there. Known once it has been checked.
+    pub(super) fn source(&self) -> &str {
+        &self.source
     }
 
     /// Returns what was checked.
@@ -76,6 +83,7 @@ impl<'a> Offer<'a> {
         let Some(listed) = checked.index.as_ref().and_then(|it| it.entry(id)).cloned() else {
             return Ok(Err(self.refused(checked.report)));
         };
+        checked.index.as_ref().and_then(|it| it.source(id)).unwrap_or_default().clone_into(&mut self.source);
         let (own, holds) = schema_and_rules(&checked.report, id, arguments.facts.allow_stub);
         if !holds {
             return Ok(Err(self.refused(only(checked.report, id.as_str()))));

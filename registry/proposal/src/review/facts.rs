@@ -50,7 +50,7 @@ pub(super) fn files(entry: &Entry, old: Option<&Entry>) -> String {
 }
 
 /// Who made it, from what, in which run.
-pub(super) fn training(entry: &Entry, old: Option<&Entry>) -> String {
+pub(super) fn training(entry: &Entry, source: &str, old: Option<&Entry>) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, of: &dyn Fn(&Entry) -> Option<String>| {
         rows.extend(compared(name, entry, old, of));
@@ -63,6 +63,15 @@ pub(super) fn training(entry: &Entry, old: Option<&Entry>) -> String {
     row("… from", &|it| dataset(it).map(|it| link(it.url.as_str())));
     row("code", &|it| trained(it).map(|it| link(it.repo.as_str())));
     row("… at commit", &|it| trained(it)?.commit.as_ref().map(|it| code(it.as_str())));
+    if !was_clean(source) {
+        let mut cells =
+            vec!["… as committed".to_owned(), "**no**: files were changed and not committed".to_owned()];
+        cells.extend(old.map(|_| "–".to_owned()));
+        rows.push(cells);
+    }
+    let mut row = |name: &str, of: &dyn Fn(&Entry) -> Option<String>| {
+        rows.extend(compared(name, entry, old, of));
+    };
     row("command", &|it| trained(it).map(|it| code(it.command.as_str())));
     row("duration", &|it| trained(it)?.duration.as_deref().map(code));
     row("hardware", &|it| trained(it)?.hardware.as_deref().map(code));
@@ -70,6 +79,12 @@ pub(super) fn training(entry: &Entry, old: Option<&Entry>) -> String {
     row("seed", &|it| repeat(it)?.seed.map(|it| code(&serde_json::Number::from(it).to_string())));
     row("environment", &|it| repeat(it)?.environment.as_deref().map(code));
     facts(&rows, old)
+}
+
+/// Says whether the training code was as its commit has it, as far as the entry says.
+fn was_clean(source: &str) -> bool {
+    let entry = serde_json::from_str::<Value>(source).unwrap_or_default();
+    entry.pointer("/training/treeClean") != Some(&Value::Bool(false))
 }
 
 /// What was measured, and how much it changed.

@@ -35,9 +35,10 @@ fn entry(id: &str, version: &str, metrics: &Value) -> Value {
 fn described(models: &[Value], id: &str, base: &[Value], checks: &[Check]) -> String {
     let (new, base) = (index(models), index(base));
     let id = ModelId::parse(id).unwrap();
-    let entry = &new.entry(&id).unwrap().entry;
-    let previous = previous(&base, &id);
-    describe(&Review { entry, previous, checks })
+    let (entry, source) = (&new.entry(&id).unwrap().entry, new.source(&id).unwrap());
+    let vote = Vote { name: format!("{id}@{}+abab", entry.version), signer: "0xab".to_owned() };
+    let vote = checks.first().map(|_| &vote);
+    describe(&Review { entry, source, previous: previous(&base, &id), checks, vote })
 }
 
 #[test]
@@ -60,6 +61,7 @@ fn a_later_version_stands_beside_the_one_before() {
     new["artifact"]["files"][0]["sha256"] = json!("ee".repeat(32));
     new["training"]["hardware"] = Value::Null;
     new["training"].as_object_mut().unwrap().remove("hardware");
+    new["training"]["treeClean"] = json!(false);
     let checks = [Check::new("checksum", Verdict::Failed, "other bytes came")];
     insta::assert_snapshot!(described(&[new], "ajna-insight-v2", &[old], &checks));
 }
