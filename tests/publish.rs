@@ -76,7 +76,7 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
         command.current_dir(self.path()).arg("publish").args(files).args([
             "--repo",
-            REPO,
+            repository,
             "--config",
             "hallmark.toml",
         ]);

@@ -162,6 +162,8 @@ fn commit(repository: &mut Repository, store: &Store, headers: &HeaderMap, body:
         let (key, value) = (line["key"].as_str().expect("a key"), &line["value"]);
         let path = || value["path"].as_str().expect("a path").to_owned();
         let bytes = match key {
+            // Who names no parent takes whatever the branch is at.
+            "header" if value["parentCommit"].is_null() => continue,
             "header" if value["parentCommit"] == repository.commit.to_string() => continue,
             "header" => {
                 return Reply::refusal(StatusCode::PRECONDITION_FAILED, "A commit has happened since");
