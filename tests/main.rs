@@ -31,4 +31,5 @@ mod scrub;
 mod shelf;
 mod sync;
 mod validate;
+mod wait;
 mod watch;

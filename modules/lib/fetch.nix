@@ -43,7 +43,7 @@ let
     let
       model =
         models.${id}
-          or (throw "${index.notFound id (lib.attrNames models)}: correct the id, or add its entry");
+          or (throw "${index.notFoundSentence id (lib.attrNames models)} Correct the id, or add its entry.");
     in
     if model.stubReasons != [ ] then
       throw "Model '${id}' is a stub, so there is nothing to fetch: ${lib.concatStringsSep ", " model.stubReasons}"

@@ -131,7 +131,7 @@ rec {
     in
     map (it: it.it) (lib.take 3 (lib.sort (one: other: one.far < other.far) near));
 
-  # notFound "xyz" names: the sentence that the daemon says too.
+  # notFound "xyz" names: what the daemon says too.
   notFound =
     id: names:
     let
@@ -141,4 +141,12 @@ rec {
     + lib.optionalString (near != [ ]) (
       "; did you mean " + lib.concatMapStringsSep " or " (it: "'${it}'") near + "?"
     );
+
+  # The same with its full stop, for more to follow.
+  notFoundSentence =
+    id: names:
+    let
+      text = notFound id names;
+    in
+    if lib.hasSuffix "?" text then text else "${text}.";
 }

@@ -19,25 +19,23 @@ in
     port = mkOption {
       type = types.port;
       default = 8420;
+      example = 80;
       description = "The port to serve on.";
     };
 
     openFirewall = mkOption {
       type = types.bool;
       default = false;
+      example = true;
       description = "Whether to open the port in the firewall, for hosts that use this one as their mirror or hub.";
     };
 
-    readTokenFile = mkOption {
-      type = types.nullOr own.secretFile;
-      default = null;
+    readTokenFile = own.nullOption own.secretFile {
       example = "/run/secrets/hallmark-read";
       description = "A file that holds the token without which nothing can be read over the network.";
     };
 
-    operatorTokenFile = mkOption {
-      type = types.nullOr own.secretFile;
-      default = null;
+    operatorTokenFile = own.nullOption own.secretFile {
       example = "/run/secrets/hallmark-operator";
       description = ''
         A file that holds the token for acting on the host over the network, such as `POST /v1/sync`. Without it that
@@ -45,13 +43,12 @@ in
       '';
     };
 
-    signingKeyFile = mkOption {
-      type = types.nullOr own.secretFile;
-      default = null;
+    signingKeyFile = own.nullOption own.secretFile {
       example = "/run/secrets/hallmark-key";
       description = ''
-        A file that holds the key that this host signs its events with. Without it hallmark makes one at its first
-        start and keeps it in its state folder.
+        A file that holds the key that this host signs its events with: 64 hex digits, as `hallmark key new` makes
+        them. It is handed over as a systemd credential. Without it hallmark makes a key at its first start and keeps
+        it in its state folder.
       '';
     };
 
@@ -59,19 +56,16 @@ in
       type = types.listOf own.relayUrl;
       default = [ ];
       example = [ "wss://relay.example.org" ];
-      description = "Where this host's signed events are published, besides its own log.";
-    };
-
-    follow = mkOption {
-      type = types.listOf own.relayUrl;
-      default = [ ];
-      example = [ "wss://registry.example.org/relay" ];
-      description = "Relays whose events are taken into this host's log.";
+      description = ''
+        Where the events that this host signs are published, besides its own log: relays of the protocol, such as
+        `ws://registry:8420` of another hallmark. One that is away gets them when it is back.
+      '';
     };
 
     hashedMirror = mkOption {
       type = types.bool;
       default = false;
+      example = true;
       description = ''
         Whether Nix on this host asks hallmark first for every file with a known sha256, by adding it to
         `nix.settings.hashed-mirrors`: what is deployed is not downloaded again for a build.
@@ -81,6 +75,7 @@ in
     user = mkOption {
       type = own.account;
       default = "hallmark";
+      example = "models";
       description = ''
         The user that hallmark runs as. It is made if it is `hallmark`; another one has to exist. It is a static user,
         since the folders of a dynamic one are closed to the services that read the weights.
@@ -91,7 +86,10 @@ in
       type = own.account;
       default = "hallmark";
       example = "models";
-      description = "The group that may read the models. Put the users of inference services into it.";
+      description = ''
+        The group that may read the models; made if {option}`services.models.user` is left as it is. Put the users of
+        inference services into it.
+      '';
     };
 
     memoryMax = mkOption {

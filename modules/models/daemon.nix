@@ -8,19 +8,17 @@
 let
   cfg = config.services.models;
   hardening = import ./hardening.nix;
-  address =
-    if lib.hasInfix ":" cfg.listenAddress then "[${cfg.listenAddress}]" else cfg.listenAddress;
+  inherit (import ./where.nix { inherit lib; }) configFile inside socketAddress stateFolder;
   isAny = lib.elem cfg.listenAddress [
     "0.0.0.0"
     "::"
   ];
-  reachable = if isAny then "127.0.0.1" else address;
+  reachable = socketAddress (if isAny then "127.0.0.1" else cfg.listenAddress) cfg.port;
 
   folders = [
     cfg.modelStorePath
     cfg.huggingFace.cacheDir
   ];
-  inside = outer: inner: lib.hasPrefix "${outer}/" "${inner}/";
   # systemd makes the usual places itself; tmpfiles make the others.
   isUsual = inside "/var/lib/models";
   elsewhere = lib.filter (folder: !isUsual folder) folders;
@@ -73,12 +71,18 @@ in
       # A new index or config is taken while clients are served and downloads go on.
       reloadTriggers = [ cfg.files.config ] ++ lib.optional (cfg.files.index != null) cfg.files.index;
       # These are read once, at the start.
-      restartTriggers = [ (builtins.toJSON (cfg.settings.http or { })) ] ++ folders ++ credentials;
+      restartTriggers =
+        map (section: builtins.toJSON (cfg.settings.${section} or { })) [
+          "http"
+          "ledger"
+        ]
+        ++ folders
+        ++ credentials;
 
       serviceConfig = cfg.serviceConfig // {
         # Ready as soon as it serves; what it downloads comes after that.
         Type = "notify";
-        ExecStart = "${lib.getExe cfg.package} serve --config /etc/hallmark/hallmark.toml --state /var/lib/hallmark";
+        ExecStart = "${lib.getExe cfg.package} serve --config ${configFile} --state ${stateFolder}";
         ExecReload = "${pkgs.coreutils}/bin/kill -HUP $MAINPID";
         LoadCredential = credentials;
         WatchdogSec = 60;
@@ -95,7 +99,7 @@ in
     systemd.sockets.hallmark = {
       description = "Where hallmark is reached";
       wantedBy = [ "sockets.target" ];
-      listenStreams = [ "${address}:${toString cfg.port}" ];
+      listenStreams = [ (socketAddress cfg.listenAddress cfg.port) ];
       socketConfig = {
         NoDelay = true;
         Backlog = 4096;
@@ -115,7 +119,7 @@ in
       hallmark = {
         isSystemUser = true;
         inherit (cfg) group;
-        home = "/var/lib/hallmark";
+        home = stateFolder;
         description = "Hallmark, the registry of models";
       };
     };
@@ -125,7 +129,7 @@ in
 
     networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall [ cfg.port ];
     nix.settings.hashed-mirrors = lib.mkIf cfg.hashedMirror [
-      "http://${reachable}:${toString cfg.port}/"
+      "http://${reachable}/"
     ];
     environment.systemPackages = [ cfg.package ];
   };

@@ -43,7 +43,7 @@ rec {
     UMask = "0027";
   };
 
-  # It waits for a folder to appear.
+  # It waits for a model, and asks the daemon over its Unix socket.
   waiter = closed;
 
   # It fetches from the network and keeps what it fetched.

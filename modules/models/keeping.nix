@@ -32,9 +32,7 @@ in
     keepPartialDays = days 7 "an interrupted download stays that nothing resumes";
     keepQuarantineDays = days 30 "bytes that turned out to be wrong are kept for examination";
 
-    sizeMax = mkOption {
-      type = types.nullOr own.byteCount;
-      default = null;
+    sizeMax = own.nullOption own.byteCount {
       example = "500G";
       description = "What all files together may take: beyond it, unused ones go before their time, the oldest first.";
     };

@@ -7,10 +7,12 @@
   imports = [
     (lib.modules.importApply ./options.nix { inherit defaultPackage; })
     ./access.nix
+    ./policy.nix
     ./keeping.nix
     ./wanted.nix
     ./settings.nix
     ./judgement.nix
+    ./soundness.nix
     ./daemon.nix
     ./upkeep.nix
   ];

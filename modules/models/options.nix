@@ -54,9 +54,7 @@ in
       '';
     };
 
-    schemaPath = mkOption {
-      type = types.nullOr types.path;
-      default = null;
+    schemaPath = own.nullOption types.path {
       example = literalExpression "./models/schema.json";
       description = ''
         Another organisation's JSON Schema for the index, in the place of hallmark's own. Without one the keys of
@@ -112,6 +110,7 @@ in
     verifyChecksums = mkOption {
       type = types.bool;
       default = true;
+      example = false;
       description = ''
         Whether bytes that differ from the index are refused. With `false` they are deployed on this host alone,
         marked as unverified wherever they show, and served to nobody.
@@ -150,9 +149,7 @@ in
         '';
       };
 
-      tokenFile = mkOption {
-        type = types.nullOr own.secretFile;
-        default = null;
+      tokenFile = own.nullOption own.secretFile {
         example = "/run/secrets/hf-token";
         description = ''
           A file that holds the token for gated and private models, readable by root. It is handed over as a systemd
@@ -180,66 +177,9 @@ in
       '';
     };
 
-    bandwidthLimit = mkOption {
-      type = types.nullOr own.byteCount;
-      default = null;
+    bandwidthLimit = own.nullOption own.byteCount {
       example = "50M";
       description = "How many bytes a second all downloads together may take.";
-    };
-
-    policy = {
-      licenses = mkOption {
-        type = types.nullOr (types.listOf types.nonEmptyStr);
-        default = null;
-        example = [
-          "Apache-2.0"
-          "MIT"
-        ];
-        description = ''
-          The licences that models may have, as SPDX ids. A model whose licence expression they do not satisfy is held:
-          fetched and proven, but not deployed. `null` asks about no licence.
-        '';
-      };
-
-      formats = mkOption {
-        type = types.nullOr (
-          types.listOf (
-            types.enum [
-              "safetensors"
-              "gguf"
-              "onnx"
-              "pytorch"
-              "unknown"
-            ]
-          )
-        );
-        default = null;
-        example = [
-          "safetensors"
-          "gguf"
-        ];
-        description = ''
-          What files may be inside, whatever they are called. Loading `pytorch` runs what the file says; `unknown` is
-          everything that hallmark cannot tell. `null` asks about no format.
-        '';
-      };
-
-      sizeMax = mkOption {
-        type = types.nullOr own.byteCount;
-        default = null;
-        example = "20G";
-        description = "How large a model may be, all its files together. A larger one is not even fetched.";
-      };
-
-      sources = mkOption {
-        type = types.nullOr (types.listOf own.origin);
-        default = null;
-        example = [ "https://huggingface.co" ];
-        description = ''
-          The origins that files may be fetched from; seeds on this machine always may. `null` asks about no origin,
-          unless {option}`services.models.huggingFace.enable` is `false`.
-        '';
-      };
     };
 
     # What the evaluation knows; for the parts of this module, and for `fetchModels`.

@@ -1,104 +1,55 @@
-# What a policy can never admit, as far as an index alone can tell. Where the daemon may still see it otherwise,
-# nothing is said here.
-{ lib }:
+# What models have to be to be deployed here. Without any of it nothing is asked.
+{ lib, ... }:
 let
-  inherit (import ../lib/index.nix { inherit lib; }) hub;
-  list = lib.concatStringsSep ", ";
-
-  # The names in an SPDX expression.
-  licensesIn =
-    expression:
-    lib.filter
-      (
-        it:
-        lib.isString it
-        && it != ""
-        && !(lib.elem it [
-          "AND"
-          "OR"
-          "WITH"
-        ])
-      )
-      (
-        lib.concatMap (it: if lib.isString it then lib.splitString " " it else [ ]) (
-          builtins.split "[()]" expression
-        )
-      );
-  # GPL-2.0-or-later may be satisfied by GPL-3.0-only: versions of one family are for the daemon to weigh.
-  family =
-    id:
-    let
-      parts = builtins.match "([AL]?GPL|GFDL)-.*" id;
-    in
-    if parts == null then id else lib.head parts;
-  allowedName = text: lib.head (lib.splitString " " text);
-
-  license =
-    { policy, model, ... }:
-    let
-      allowed = map (it: family (allowedName it)) policy.licenses;
-      isHopeless =
-        model.license != null && !(lib.any (it: lib.elem (family it) allowed) (licensesIn model.license));
-    in
-    lib.optional (policy ? licenses && isHopeless) {
-      option = "licenses";
-      why = "its licence is ${model.license}";
-      remedy = "Add ${model.license} to the list";
-    };
-
-  kinds = {
-    safetensors = "safetensors";
-    gguf = "gguf";
-    onnx = "onnx";
-    pytorch = "pytorch";
-    pickle = "pytorch";
-  };
-  format =
-    { policy, model, ... }:
-    let
-      kind = kinds.${toString model.format} or null;
-    in
-    lib.optional (policy ? formats && kind != null && !(lib.elem kind policy.formats)) {
-      option = "formats";
-      why = "its format is ${model.format}";
-      remedy = "Add \"${kind}\" to the list";
-    };
-
-  size =
-    { policy, model, ... }:
-    lib.optional (policy ? size_bytes_max && model.sizeBytes > policy.size_bytes_max) {
-      option = "sizeMax";
-      why = "its ${toString model.sizeBytes} bytes are more than the ${toString policy.size_bytes_max} that are allowed";
-      remedy = "Raise the limit";
-    };
-
-  originOf = url: lib.head (builtins.match "([a-z]+://[^/]+).*" url);
-  source =
-    {
-      policy,
-      model,
-      mirrors,
-      seeds,
-      endpoint,
-    }:
-    let
-      allowed = map (lib.removeSuffix "/") policy.sources;
-      isAllowed = url: lib.elem (originOf url) allowed;
-      fetched = url: if lib.hasPrefix "${hub}/" url then endpoint else url;
-      isBarred = file: file.url != null && !(lib.hasPrefix "file:" file.url) && !(isAllowed (fetched file.url));
-      barred = lib.findFirst isBarred null model.files;
-      mayComeNear = seeds != [ ] || lib.any isAllowed mirrors;
-    in
-    lib.optional (policy ? sources && !mayComeNear && barred != null) {
-      option = "sources";
-      why = "${barred.path} comes from ${originOf (fetched barred.url)}, and ${
-        if allowed == [ ] then "no origin is allowed" else "only ${list allowed} is allowed"
-      }";
-      remedy = "Allow that origin (services.models.huggingFace.enable allows the Hub), or name a mirror or a seed that has the files";
-    };
+  inherit (lib) types;
+  own = import ./types.nix { inherit lib; };
 in
 {
-  # objections { policy = [policy] of hallmark.toml; model, mirrors, seeds, endpoint }: option, why and remedy of each.
-  objections =
-    facts: license facts ++ format facts ++ size facts ++ source facts;
+  options.services.models.policy = {
+    licenses = own.nullOption (types.listOf types.nonEmptyStr) {
+      example = [
+        "Apache-2.0"
+        "MIT"
+      ];
+      description = ''
+        The licences that models may have, as SPDX ids. A model whose licence expression they do not satisfy is held:
+        fetched and proven, but not deployed. `null` asks about no licence.
+      '';
+    };
+
+    formats =
+      own.nullOption
+        (types.listOf (
+          types.enum [
+            "safetensors"
+            "gguf"
+            "onnx"
+            "pytorch"
+            "unknown"
+          ]
+        ))
+        {
+          example = [
+            "safetensors"
+            "gguf"
+          ];
+          description = ''
+            What files may be inside, whatever they are called. Loading `pytorch` runs what the file says; `unknown` is
+            everything that hallmark cannot tell. `null` asks about no format.
+          '';
+        };
+
+    sizeMax = own.nullOption own.byteCount {
+      example = "20G";
+      description = "How large a model may be, all its files together. A larger one is not even fetched.";
+    };
+
+    sources = own.nullOption (types.listOf own.origin) {
+      example = [ "https://huggingface.co" ];
+      description = ''
+        The origins that files may be fetched from; seeds on this machine always may. `null` asks about no origin,
+        unless {option}`services.models.huggingFace.enable` is `false`.
+      '';
+    };
+  };
 }

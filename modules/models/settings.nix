@@ -11,12 +11,11 @@ let
   own = import ./types.nix { inherit lib; };
   inherit (import ../lib/index.nix { inherit lib; }) readIndex hub;
 
-  isInBuild = path: lib.isPath path || lib.hasPrefix "${builtins.storeDir}/" (toString path);
+  inherit (import ./where.nix { inherit lib; }) credential isInBuild socketAddress;
   indexIsInBuild = isInBuild cfg.indexPath;
   bytesOrNull = count: if count == null then null else own.toBytes count;
 
-  # Where systemd puts what LoadCredential names. The unit's name is part of it, so it can be written down here.
-  credential = name: file: if file == null then null else "/run/credentials/hallmark.service/${name}";
+  handedOver = name: file: if file == null then null else credential name;
 
   # Without the Hub only what is named remains: mirrors, and what a known index fetches from elsewhere.
   originOf = url: lib.head (builtins.match "(https?://[^/]+).*" url);
@@ -34,9 +33,6 @@ let
     else
       null;
 
-  address =
-    if lib.hasInfix ":" cfg.listenAddress then "[${cfg.listenAddress}]" else cfg.listenAddress;
-
   typed = {
     catalog = {
       index = if indexIsInBuild then "/etc/hallmark/index.json" else cfg.indexPath;
@@ -51,7 +47,7 @@ let
     };
     hub = {
       inherit (cfg.huggingFace) endpoint;
-      token_file = credential "hub-token" cfg.huggingFace.tokenFile;
+      token_file = handedOver "hub-token" cfg.huggingFace.tokenFile;
     };
     vault = {
       store = cfg.modelStorePath;
@@ -76,14 +72,13 @@ let
       inherit sources;
     };
     http = {
-      listen = "${address}:${toString cfg.port}";
-      read_token_file = credential "read-token" cfg.readTokenFile;
-      operator_token_file = credential "operator-token" cfg.operatorTokenFile;
+      listen = socketAddress cfg.listenAddress cfg.port;
+      read_token_file = handedOver "read-token" cfg.readTokenFile;
+      operator_token_file = handedOver "operator-token" cfg.operatorTokenFile;
     };
     ledger = {
-      key_file = credential "signing-key" cfg.signingKeyFile;
-      relays = if cfg.relays == [ ] then null else cfg.relays;
-      follow = if cfg.follow == [ ] then null else cfg.follow;
+      key_file = handedOver "signing-key" cfg.signingKeyFile;
+      inherit (cfg) relays;
     };
   };
   isSet = _: value: value != null;

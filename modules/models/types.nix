@@ -11,21 +11,37 @@ let
   named = description: type: type // { inherit description; };
 in
 rec {
+  # An option that may be left open.
+  nullOption =
+    type: more:
+    lib.mkOption (
+      {
+        type = types.nullOr type;
+        default = null;
+      }
+      // more
+    );
+
   modelId = named "id of a model (lower-case letters, digits and hyphens)" (
     types.strMatching "[a-z0-9][a-z0-9-]{1,62}[a-z0-9]"
   );
 
-  gitLocation = named "git location (git+https://host/repository#branch:path)" (
-    types.strMatching "git[+](https|ssh|file|http)://[^ ]+"
+  # None of these takes a password: what stands in a configuration stands in the store.
+  gitLocation = named "git location without a password (git+https://host/repository#branch:path)" (
+    types.strMatching "git[+](https?://[^ /@]+/[^ ]+|ssh://([^ /:@]+@)?[^ /@]+/[^ ]+|file:///[^ ]+)"
   );
 
-  webUrl = named "URL (http:// or https://)" (types.strMatching "https?://[^ /]+[^ ]*");
+  webUrl = named "URL without a password (http:// or https://)" (
+    types.strMatching "https?://[^ /@]+(/[^ ]*)?"
+  );
 
   origin = named "origin (scheme and host, such as https://huggingface.co)" (
-    types.strMatching "https?://[^ /]+/?"
+    types.strMatching "https?://[^ /@]+/?"
   );
 
-  relayUrl = named "URL of a relay (ws:// or wss://)" (types.strMatching "wss?://[^ /]+[^ ]*");
+  relayUrl = named "URL of a relay without a password (ws:// or wss://)" (
+    types.strMatching "wss?://[^ /@]+(/[^ ]*)?"
+  );
 
   ipAddress = named "IP address" (types.strMatching "[0-9]+([.][0-9]+){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*");
 

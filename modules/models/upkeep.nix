@@ -2,6 +2,7 @@
 { config, lib, ... }:
 let
   cfg = config.services.models;
+  inherit (import ./where.nix { inherit lib; }) configFile stateFolder;
 in
 {
   config = lib.mkIf (cfg.enable && cfg.gc.automatic) {
@@ -15,7 +16,7 @@ in
       startAt = cfg.gc.dates;
       serviceConfig = cfg.serviceConfig // {
         Type = "oneshot";
-        ExecStart = "${lib.getExe cfg.package} gc --config /etc/hallmark/hallmark.toml --state /var/lib/hallmark";
+        ExecStart = "${lib.getExe cfg.package} gc --config ${configFile} --state ${stateFolder}";
       };
     };
     systemd.timers.hallmark-gc.timerConfig = {

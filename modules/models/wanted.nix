@@ -10,6 +10,7 @@ let
   cfg = config.services.models;
   inherit (import ../lib/index.nix { inherit lib; }) readIndex;
   hardening = import ./hardening.nix;
+  inherit (import ./where.nix { inherit lib; }) stateFolder;
 
   known = readIndex cfg.indexText;
   isReal = _: model: model.stubReasons == [ ];
@@ -28,6 +29,7 @@ in
     wantedModels = mkOption {
       type = types.listOf types.str;
       readOnly = true;
+      example = [ "vishuddha-minilm-v1" ];
       default = lib.unique (listed ++ lib.concatLists (lib.attrValues cfg.chakraModels));
       defaultText = literalExpression "the ids of deployedModels and chakraModels";
       description = ''
@@ -52,7 +54,8 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    # A model's folder appears whole or not at all, so to wait for the model is to wait for the folder.
+    # A model's folder appears whole or not at all. Where it is not there yet the daemon is asked to say when; where it
+    # is, an earlier version too, nobody has to be asked.
     systemd.services."hallmark-model@" = {
       description = "Wait for model %i";
       unitConfig.RequiresMountsFor = [ cfg.modelStorePath ];
@@ -68,8 +71,9 @@ in
         Group = cfg.group;
         TimeoutStartSec = "infinity";
         ExecStart = "${pkgs.writeShellScript "wait-for-model" ''
-          until [ -e "$1" ]; do ${pkgs.coreutils}/bin/sleep 1; done
-        ''} ${cfg.modelStorePath}/%i";
+          [ -e ${lib.escapeShellArg cfg.modelStorePath}"/$1" ] ||
+            exec ${lib.getExe cfg.package} wait --keep-waiting --state ${stateFolder} "$1"
+        ''} %i";
       };
     };
 

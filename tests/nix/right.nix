@@ -77,13 +77,30 @@ let
       users.groups.models = { };
     };
 
-    # Names that only the ledger's part of the daemon knows.
+    # What is signed here: by a key that is handed over, and published elsewhere too.
     ledger.services.models = {
       enable = true;
       deployedModels = [ "vishuddha-minilm-v1" ];
       signingKeyFile = "/run/secrets/key";
-      relays = [ "wss://relay.example.org" ];
-      follow = [ "ws://registry:8420/relay" ];
+      relays = [
+        "wss://relay.example.org"
+        "ws://registry:8420"
+      ];
+      settings.ledger.private_kinds = [
+        30410
+        30411
+      ];
+    };
+
+    # From a checkout and from a flake at once, as when two parts of a configuration import it.
+    twice = {
+      imports = [
+        (lib.modules.importApply ../../modules/models/module.nix {
+          defaultPackage = pkgs: pkgs.callPackage ../../modules/package.nix { };
+        })
+      ];
+      services.models.enable = true;
+      services.models.deployedModels = [ "vishuddha-minilm-v1" ];
     };
 
     followed.services.models = {
@@ -100,18 +117,30 @@ let
       hashedMirror = true;
     };
 
-    # As the README has it: the files come with the system, which is not built here, since they are far away.
+    # As the README has it: the files come with the system. Here they come from the store, in the Hub's place.
     seeded =
       { config, pkgs, ... }:
+      let
+        story = import ../../modules/tests/parts/story.nix { module = { }; };
+        model = story.entry "ajna-insight-v1" "the weights of a story";
+        origin = pkgs.linkFarm "origin" [
+          {
+            name = "org/ajna-insight-v1/resolve/${story.commit}/model.bin";
+            path = builtins.toFile "model.bin" model.text;
+          }
+        ];
+      in
       {
         services.models = {
           enable = true;
+          indexPath = story.index [ model ];
           deployedModels = "all";
           huggingFace.enable = false;
           seeds = lib.attrValues (
             (import ../../modules/lib { inherit lib; }).fetchModels {
               inherit pkgs config;
               layout = "folder";
+              endpoint = "file://${origin}";
             }
           );
         };
@@ -166,14 +195,19 @@ let
 in
 {
   names = lib.attrNames configs;
-  # The daemon knows nothing of the ledger yet, so its config would be refused.
-  unbuilt = [
-    "ledger"
-    "seeded"
-  ];
   reports = lib.mapAttrs (_: config: (evaluate config).report) configs;
   systems = lib.mapAttrs (_: config: (evaluate config).config.system.build.toplevel) configs;
   inherit unset;
+  # Options that do not say what they are for, or show no value.
+  untold =
+    let
+      shown = lib.filter (it: it.visible && !it.internal && lib.hasPrefix "services.models." it.name) (
+        lib.optionAttrSetToDocList (evaluate configs.defaults).options
+      );
+    in
+    map (it: it.name) (
+      lib.filter (it: !(it ? description && it ? example && it ? default)) shown
+    );
   # What the VM tests' driver would run.
   scripts = lib.mapAttrs (name: _: (import (../../modules/tests + "/${name}") { module = { }; }).testScript) (
     lib.filterAttrs (_: kind: kind == "regular") (builtins.readDir ../../modules/tests)

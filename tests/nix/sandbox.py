@@ -1,8 +1,10 @@
-"""Runs the daemon under its unit's sandbox, as far as that is possible without systemd: sandbox.py UNIT HALLMARK FOLDER
+"""Runs the daemon and who waits for it under their units' sandboxes, as far as that is possible without systemd:
+sandbox.py UNITS HALLMARK FOLDER
 
-The unit's own lists make the syscall filter and the socket families; bwrap makes its file system: everything read-only
-but its folders, no /home, no devices, a user that is not root. The daemon gets its socket from outside, tells when it
-is ready, deploys a model, reloads and stops. What is not tried: ProcSubset, device lists, cgroup limits, IP rules.
+The units' own lists make the syscall filters and the socket families; bwrap makes their file systems: everything
+read-only but the daemon's folders, no /home, no devices, a user that is not root, and no network for who waits. The
+daemon gets its socket from outside and its key as a credential, tells when it is ready, deploys a model, reloads and
+stops. What is not tried: ProcSubset, device lists, cgroup limits, IP rules.
 """
 
 import hashlib
@@ -77,25 +79,31 @@ def load_filter(unit):
 
 
 def inside(unit_path, port_file, arguments):
-    """In the sandbox: proves that it is one, opens the socket, and becomes the daemon."""
+    """In the sandbox: proves that it is one, opens the daemon's socket, and becomes what it is given."""
     unit = read_unit(unit_path)
-    listener = socket.create_server(("127.0.0.1", 0))
-    if listener.fileno() != 3:
-        os.dup2(listener.fileno(), 3)
-    os.set_inheritable(3, True)
-    with open(port_file, "w") as file:
-        file.write(str(listener.getsockname()[1]))
-    os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
+    has_network = unit.get("PrivateNetwork") != ["true"]
+    if has_network:
+        listener = socket.create_server(("127.0.0.1", 0))
+        if listener.fileno() != 3:
+            os.dup2(listener.fileno(), 3)
+        os.set_inheritable(3, True)
+        with open(port_file, "w") as file:
+            file.write(str(listener.getsockname()[1]))
+        os.environ.update(LISTEN_FDS="1", LISTEN_PID=str(os.getpid()))
     os.umask(int(unit["UMask"][0], 8))
     load_filter(unit)
-    for what, try_it in {
+    walls = {
         "a device was made": lambda: os.mknod("/tmp/device", stat.S_IFCHR | 0o600, os.makedev(1, 3)),
         "an owner was changed": lambda: os.chown(port_file, 0, 0),
         "a packet socket was opened": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
         "a resource was raised": lambda: os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1)),
         "/etc was written": lambda: open("/etc/hallmark-story", "w"),
         "/home was listed": lambda: os.listdir("/home")[0],
-    }.items():
+    }
+    if not has_network:
+        walls["a network was asked for"] = lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        walls["the port file was written"] = lambda: open(port_file, "w")
+    for what, try_it in walls.items():
         try:
             try_it()
         except (OSError, IndexError):
@@ -124,18 +132,42 @@ def until(what, is_so, daemon):
         time.sleep(0.02)
 
 
-def outside(unit_path, hallmark, folder):
+def sandboxed(unit_path, folder, writable, command):
+    """Returns the command line that runs a command under a unit's sandbox."""
     place = lambda name: os.path.join(folder, name)
-    for name in ("seeds", "run", "state", "models"):
+    sandbox = ["bwrap", "--die-with-parent", "--unshare-user", "--uid", "61234", "--gid", "61234", "--unshare-ipc"]
+    if read_unit(unit_path).get("PrivateNetwork") == ["true"]:
+        sandbox += ["--unshare-net"]
+    sandbox += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
+    sandbox += ["--tmpfs", "/home", "--tmpfs", "/tmp", "--ro-bind", folder, folder]
+    for program in sorted({command[0], os.path.realpath(__file__), os.path.realpath(unit_path)}):
+        sandbox += ["--ro-bind", program, program]
+    for name in writable:
+        sandbox += ["--bind", place(name), place(name)]
+    entrance = ["/usr/bin/python3", os.path.realpath(__file__), "--inside", os.path.realpath(unit_path), place("run/port")]
+    return sandbox + entrance + command
+
+
+def outside(units, hallmark, folder):
+    place = lambda name: os.path.join(folder, name)
+    unit = lambda name: os.path.join(units, name)
+    for name in ("seeds", "run", "state", "models", "credentials"):
         os.makedirs(place(name))
     text = b"the weights of a story"
-    open(place("seeds/anything"), "wb").write(text)
+    key = "1" * 64
+    with open(place("credentials/signing-key"), "w") as file:
+        file.write(key)
+    # As systemd leaves them: the service may read them, and nobody writes.
+    os.chmod(place("credentials/signing-key"), 0o440)
     json.dump({"models": [entry(text)]}, open(place("index.json"), "w"))
     config = place("hallmark.toml")
     with open(config, "w") as file:
         file.write(f'[catalog]\nindex = "{place("index.json")}"\n')
         file.write(f'[vault]\nstore = "{place("models")}"\ncache = "{place("models/hf-cache")}"\n')
-        file.write(f'seeds = ["{place("seeds")}"]\n[deploy]\nmodels = ["ajna-insight-v1"]\n')
+        file.write(f'seeds = ["{place("seeds")}"]\n[deploy]\nmodels = ["ajna-insight-v1"]\nretry_seconds_first = 1\n')
+        file.write(f'retry_seconds_max = 1\n[ledger]\nkey_file = "{place("credentials/signing-key")}"\n')
+        # Nobody listens there.
+        file.write('[hub]\nendpoint = "http://127.0.0.1:9"\n')
     notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     notices.bind(place("run/notify"))
     notices.setblocking(False)
@@ -148,24 +180,30 @@ def outside(unit_path, hallmark, folder):
             pass
         return any(word in it.split("\n") for it in heard)
 
-    sandbox = ["bwrap", "--die-with-parent", "--unshare-user", "--uid", "61234", "--gid", "61234", "--unshare-ipc"]
-    sandbox += ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
-    sandbox += ["--tmpfs", "/home", "--tmpfs", "/tmp", "--ro-bind", folder, folder]
-    for program in {hallmark, os.path.realpath(__file__), os.path.realpath(unit_path)}:
-        sandbox += ["--ro-bind", program, program]
-    for name in ("run", "state", "models"):
-        sandbox += ["--bind", place(name), place(name)]
-    sandbox += ["/usr/bin/python3", os.path.realpath(__file__), "--inside", os.path.realpath(unit_path), place("run/port")]
-    command = sandbox + [hallmark, "serve", "--config", config, "--state", place("state")]
+    serve = [hallmark, "serve", "--config", config, "--state", place("state")]
+    daemon_command = sandboxed(unit("hallmark.service"), folder, ("run", "state", "models"), serve)
+    wait = [hallmark, "wait", "--keep-waiting", "--state", place("state"), "ajna-insight-v1"]
+    wait_command = sandboxed(unit("hallmark-model@story.service"), folder, (), wait)
     environment = {"PATH": "/usr/bin:/bin", "NOTIFY_SOCKET": place("run/notify"), "WATCHDOG_USEC": "3000000"}
-    daemon = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    daemon = subprocess.Popen(daemon_command, env=environment, stdout=subprocess.DEVNULL)
+    waiting = None
     try:
         until("READY=1", lambda: hears("READY=1"), daemon)
+        waiting = subprocess.Popen(wait_command, env={}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        first = waiting.stderr.readline()
+        assert "ajna-insight-v1 is" in first, first + waiting.stderr.read()
+        # Now the file is carried to the host.
+        with open(place("seeds/coming"), "wb") as file:
+            file.write(text)
+        os.rename(place("seeds/coming"), place("seeds/anything"))
         model = place("models/ajna-insight-v1/model.bin")
         until("the model", lambda: os.path.exists(model), daemon)
+        said, trouble = waiting.communicate(timeout=PATIENCE)
+        assert waiting.returncode == 0 and said == "ajna-insight-v1 is deployed\n", (waiting.returncode, said, trouble)
         assert open(model, "rb").read() == text
         rights = stat.S_IMODE(os.stat(model).st_mode)
         assert rights == 0o440, oct(rights)
+        assert not os.path.exists(place("state/daemon.key")), "the daemon made a key of its own"
         port = open(place("run/port")).read()
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://127.0.0.1:{port}/healthz") as answer:
             assert answer.status == 200
@@ -180,8 +218,9 @@ def outside(unit_path, hallmark, folder):
         code = daemon.wait(PATIENCE)
         assert code == 0, f"the daemon ended with {code}"
     finally:
-        daemon.kill()
-        daemon.wait()
+        for process in filter(None, (waiting, daemon)):
+            process.kill()
+            process.wait()
 
 
 if sys.argv[1] == "--inside":

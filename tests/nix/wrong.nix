@@ -27,7 +27,7 @@ let
     };
     unknown-model-far-off = {
       config = host { deployedModels = [ "xyz" ]; };
-      says = "Model 'xyz' not found in index Correct the id";
+      says = "Model 'xyz' not found in index. Correct the id";
     };
     unknown-model-under-chakra = {
       config = host { chakraModels.ajna = [ "ajna-insight-v2" ]; };
@@ -99,6 +99,44 @@ let
       config = host { signingKeyFile = "${builtins.toFile "key" "secret"}"; };
       says = "services.models.signingKeyFile' is not of type";
     };
+    token-as-literal = {
+      config = host { huggingFace.tokenFile = ./wrong.nix; };
+      says = "services.models.huggingFace.tokenFile' is not of type `null or path of a secret outside the Nix store'";
+    };
+    token-in-settings = {
+      config = host { settings.hub.token_file = "/run/secrets/hf-token"; };
+      says = "services.models.settings.hub.token_file is \"/run/secrets/hf-token\", but the units are made for null. Set services.models.huggingFace.tokenFile in its place";
+    };
+    key-in-settings = {
+      config = host {
+        signingKeyFile = "/run/secrets/key";
+        settings.ledger.key_file = "/run/secrets/key";
+      };
+      says = "Set services.models.signingKeyFile in its place";
+    };
+    key-without-ledger = {
+      config = host {
+        signingKeyFile = "/run/secrets/key";
+        settings.ledger.enabled = false;
+      };
+      says = "services.models.signingKeyFile and relays are of no use, since services.models.settings.ledger.enabled is false";
+    };
+    ledger-elsewhere = {
+      config = host { settings.ledger.file = "/srv/ledger.sqlite"; };
+      says = "services.models.settings.ledger.file is /srv/ledger.sqlite, where the service cannot write. Choose a place under /var/lib/hallmark";
+    };
+    password-in-mirror = {
+      config = host { mirrors = [ "https://me:secret@registry.example.org" ]; };
+      says = "is not of type `URL without a password (http:// or https://)'";
+    };
+    password-in-index = {
+      config = host { indexPath = "git+https://me:secret@git.example.org/models#main:index.json"; };
+      says = "git location without a password";
+    };
+    password-in-relay = {
+      config = host { relays = [ "wss://me:secret@relay.example.org" ]; };
+      says = "URL of a relay without a password";
+    };
     setting-in-store = {
       config = host { settings.http.read_token_file = "${builtins.toFile "token" "secret"}"; };
       says = "services.models.settings.http.read_token_file lies in the Nix store";
@@ -112,7 +150,7 @@ let
     };
     endpoint-without-scheme = {
       config = host { huggingFace.endpoint = "huggingface.co"; };
-      says = "is not of type `URL (http:// or https://)'";
+      says = "is not of type `URL without a password (http:// or https://)'";
     };
     port-out-of-range = {
       config = host { port = 99999; };
@@ -141,6 +179,30 @@ let
       config = host { modelStorePath = "/home/me/models"; };
       says = "services.models.modelStorePath is /home/me/models, but the service cannot keep models under /home";
     };
+    store-relative = {
+      config = host { modelStorePath = "models"; };
+      says = "services.models.modelStorePath' is not of type `absolute path outside the Nix store'";
+    };
+    store-in-store = {
+      config = host { modelStorePath = "${builtins.toFile "models" ""}"; };
+      says = "services.models.modelStorePath' is not of type `absolute path outside the Nix store'";
+    };
+    store-in-state = {
+      config = host { modelStorePath = "/var/lib/hallmark/models"; };
+      says = "the service cannot keep models under /var/lib/hallmark";
+    };
+    seed-out-of-sight = {
+      config = host { seeds = [ "/home/me/models" ]; };
+      says = "services.models.seeds is /home/me/models, but the service sees nothing under /home";
+    };
+    index-out-of-sight = {
+      config = host { indexPath = "/root/index.json"; };
+      says = "services.models.indexPath is /root/index.json, but the service sees nothing under /root";
+    };
+    schema-on-host = {
+      config = host { schemaPath = "/srv/schema.json"; };
+      says = "services.models.schemaPath (/srv/schema.json) is on the host, but the index is checked by the build";
+    };
     store-in-cache = {
       config = host {
         modelStorePath = "/srv/hf/models";
@@ -155,6 +217,24 @@ let
     root = {
       config = host { user = "root"; };
       says = "is not of type `name of a user or group, not root'";
+    };
+    nobody = {
+      config = host { user = "registry"; };
+      says = "services.models.user is registry, and there is no such user. Declare users.users.registry";
+    };
+    no-group = {
+      config = {
+        users.users.registry.isSystemUser = true;
+      }
+      // host {
+        user = "registry";
+        group = "inference";
+      };
+      says = "services.models.group is inference, and there is no such group. Declare users.groups.inference";
+    };
+    weight-too-great = {
+      config = host { ioWeight = 20000; };
+      says = "services.models.ioWeight' is not of type";
     };
     size-without-unit = {
       config = host { bandwidthLimit = "50 MB/s"; };
@@ -181,6 +261,11 @@ let
     impossible-setting = {
       build = true;
       config = host { settings.vault.downloads_max = 0; };
+      says = "hallmark refuses its config; look at services.models.settings";
+    };
+    kind-that-is-none = {
+      build = true;
+      config = host { settings.ledger.private_kinds = [ 70000 ]; };
       says = "hallmark refuses its config; look at services.models.settings";
     };
     license-that-is-none = {

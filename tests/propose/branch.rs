@@ -42,7 +42,7 @@ fn proposed(scene: &Repository, place: &str, login: &GitLogin) {
     assert_eq!((standing.base_branch.as_str(), &standing.proposed), ("main", &None));
     assert_eq!(bench.read("main", standing.base).unwrap(), b"{1}");
     let first = commit(&bench, standing.base, "{2}", None);
-    bench.push(BRANCH, first, None).unwrap();
+    bench.push(BRANCH, first, None, None).unwrap();
     assert_eq!(scene.bare(&["rev-parse", BRANCH]), first.to_string());
     assert_eq!(scene.bare(&["show", &format!("{BRANCH}:index.json")]), "{2}");
     assert_eq!(scene.bare(&["show", &format!("{BRANCH}:README")]), "models", "the other files stay");
@@ -57,9 +57,9 @@ fn proposed(scene: &Repository, place: &str, login: &GitLogin) {
     assert!(seen.is_ours && seen.commit == first, "{seen:?}");
     assert_eq!(bench.read(BRANCH, seen.commit).unwrap(), b"{2}");
     let second = commit(&bench, standing.base, "{3}", None);
-    let moved = bench.push(BRANCH, second, None).unwrap_err();
+    let moved = bench.push(BRANCH, second, None, None).unwrap_err();
     assert!(matches!(moved, PushError::Moved { .. }), "{moved}");
-    bench.push(BRANCH, second, Some(first)).unwrap();
+    bench.push(BRANCH, second, Some(first), None).unwrap();
     assert_eq!(scene.bare(&["show", &format!("{BRANCH}:index.json")]), "{3}");
     assert_eq!(scene.bare(&["fsck", "--strict", "--no-dangling"]), "");
 }
@@ -101,7 +101,7 @@ fn a_token_without_the_right_to_write_is_named_as_such() {
     let (_folder, bench) = workbench(&scene, &server.place(""), token(&scene, "read"));
     let standing = bench.look(BRANCH).unwrap();
     let new = commit(&bench, standing.base, "{2}", None);
-    let text = bench.push(BRANCH, new, None).unwrap_err().to_string();
+    let text = bench.push(BRANCH, new, None, None).unwrap_err().to_string();
     assert!(text.contains("may not write there"), "{text}");
     proposed(&scene, &server.place(""), &token(&scene, "write"));
 }
@@ -114,7 +114,7 @@ fn what_the_servers_hook_says_reaches_whoever_pushes() {
     let (_folder, bench) = workbench(&scene, &server.place(""), GitLogin::default());
     let standing = bench.look(BRANCH).unwrap();
     let new = commit(&bench, standing.base, "{2}", None);
-    let text = bench.push(BRANCH, new, None).unwrap_err().to_string();
+    let text = bench.push(BRANCH, new, None, None).unwrap_err().to_string();
     assert!(text.contains("pre-receive hook declined") && text.contains("GH006: Protected branch"), "{text}");
     assert_eq!(scene.bare(&["branch", "--list", BRANCH]), "");
 }
@@ -128,10 +128,16 @@ fn of_two_who_push_at_once_the_second_is_told() {
     let (seen_by_one, seen_by_other) = (one.look(BRANCH).unwrap(), other.look(BRANCH).unwrap());
     let mine = commit(&one, seen_by_one.base, "{2}", None);
     let theirs = commit(&other, seen_by_other.base, "{3}", None);
-    one.push(BRANCH, mine, None).unwrap();
-    let late = other.push(BRANCH, theirs, None).unwrap_err();
+    one.push(BRANCH, mine, None, None).unwrap();
+    let late = other.push(BRANCH, theirs, None, None).unwrap_err();
     assert!(matches!(late, PushError::Moved { .. }), "{late}");
     assert_eq!(scene.bare(&["show", &format!("{BRANCH}:index.json")]), "{2}");
+    // The same goes for the branch that it is for.
+    scene.push("main", "{1, and more}");
+    let (base, seen) = (seen_by_one.base, one.look(BRANCH).unwrap().proposed.unwrap().commit);
+    let late =
+        one.push(BRANCH, commit(&one, base, "{4}", None), Some(seen), Some(("main", base))).unwrap_err();
+    assert!(matches!(late, PushError::Moved { .. }), "{late}");
 }
 
 #[test]
@@ -140,7 +146,7 @@ fn a_commit_that_somebody_changed_or_built_upon_is_not_ours_any_more() {
     let (_folder, bench) = workbench(&scene, &scene.file(), GitLogin::default());
     let standing = bench.look(BRANCH).unwrap();
     let first = commit(&bench, standing.base, "{2}", None);
-    bench.push(BRANCH, first, None).unwrap();
+    bench.push(BRANCH, first, None, None).unwrap();
     let is_ours = || bench.look(BRANCH).unwrap().proposed.unwrap().is_ours;
     assert!(is_ours());
     scene.git(&["fetch", "-q", "origin"]);
@@ -168,7 +174,7 @@ fn the_clone_that_somebody_works_in_gets_the_branch_and_stays_as_it_is() {
     let bench = bench.unwrap();
     let standing = bench.look(BRANCH).unwrap();
     let new = commit(&bench, standing.base, "{2}", None);
-    bench.push(BRANCH, new, None).unwrap();
+    bench.push(BRANCH, new, None, None).unwrap();
     let mine = |words: &[&str]| String::from_utf8(git(&scene.path("mine"), words).stdout).unwrap();
     assert_eq!(mine(&["rev-parse", BRANCH]).trim(), new.to_string());
     assert_eq!(mine(&["status", "--porcelain"]), " M index.json\n");
@@ -195,7 +201,7 @@ fn git_itself_verifies_the_signature_of_a_commit() {
         let (_folder, bench) = workbench(&scene, &scene.file(), GitLogin::default());
         let standing = bench.look(BRANCH).unwrap();
         let signed = commit(&bench, standing.base, "{2}", Some(&key));
-        bench.push(BRANCH, signed, standing.proposed.map(|it| it.commit)).unwrap();
+        bench.push(BRANCH, signed, standing.proposed.map(|it| it.commit), None).unwrap();
         let signers = format!("gpg.ssh.allowedSignersFile={}", scene.path("signers").display());
         let place = scene.path("models.git");
         let place = place.to_str().unwrap();

@@ -189,3 +189,24 @@ fn what_the_repositorys_flake_makes_of_the_new_index_decides() {
     let opened = std::process::Command::new("chmod").args(["-R", "u+w"]).arg(store.path()).status();
     assert!(opened.unwrap().success());
 }
+
+#[test]
+fn an_index_that_changes_while_it_is_proposed_for_is_taken_as_it_is_then() {
+    let Some(scene) = Scene::on(Plays::GitLab) else { return };
+    let work = scene.repository.path("work");
+    scene.forge.meanwhile(move || {
+        let index = work.join("index.json");
+        let text = std::fs::read_to_string(&index).unwrap();
+        std::fs::write(&index, text.replace("run-1", "run-1-corrected")).unwrap();
+        for words in [&["commit", "-q", "-a", "-m", "correct"][..], &["push", "-q", "origin", "HEAD:main"]] {
+            assert!(super::scene::git(&work, words).status.success());
+        }
+    });
+    scene.done(&[]).says(&["branch", "(pushed)"]);
+    assert_eq!(scene.repository.bare(&["merge-base", "main", BRANCH]), scene.tip("main"));
+    let older = scene.repository.entry(BRANCH, "ajna-insight-v1");
+    assert_eq!(older["provenance"]["runId"], "run-1-corrected");
+    assert_eq!(scene.repository.entry(BRANCH, super::scene::ID)["provenance"]["runId"], "run-7");
+    // The artifact was not fetched a second time for it.
+    assert_eq!(scene.hub.count(crate::support::hub::Side::Hub, "GET"), 1);
+}

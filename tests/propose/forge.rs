@@ -53,6 +53,7 @@ struct Kept {
     asked: Vec<String>,
     wrong: Vec<String>,
     faults: Vec<Fault>,
+    meanwhile: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// A pull request as the forge keeps it.
@@ -137,6 +138,11 @@ impl StandIn {
 
     pub(super) fn play(&self, method: &'static str, code: u16, times: usize) {
         self.inner.state().faults.push(Fault { method, code, times });
+    }
+
+    /// Does something while the next question waits for its answer.
+    pub(super) fn meanwhile(&self, act: impl FnOnce() + Send + 'static) {
+        self.inner.state().meanwhile = Some(Box::new(act));
     }
 
     /// Puts a remark there as somebody else does.
@@ -281,6 +287,10 @@ async fn answer(State(inner): State<Arc<Inner>>, request: Request) -> Response<B
         response.header("content-type", "application/json").body(Body::from(body.to_string())).unwrap()
     };
     inner.state().asked.push(format!("{method} {}", parts.uri));
+    let meanwhile = inner.state().meanwhile.take();
+    if let Some(act) = meanwhile {
+        act();
+    }
     let fault = {
         let mut state = inner.state();
         let found = state.faults.iter_mut().find(|it| it.method == method && it.times > 0);

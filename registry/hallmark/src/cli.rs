@@ -7,7 +7,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     Outcome, add, config::Config, demo, event, gc, http, key, lineage, out, propose, publish, review, scrub,
-    serve, status, sync, validate,
+    serve, status, sync, validate, wait,
 };
 
 /// The model registry that a NixOS fleet can trust.
@@ -15,8 +15,8 @@ use crate::{
 /// An index.json says which models there are and what their bytes have to be. `validate` checks it before anyone
 /// relies on it; `sync` fetches what this host wants, proves every byte by sha256 and makes it visible, for programs
 /// in the model store and for Hugging Face clients in a cache that they take for their own; `status` says what is
-/// where; `verify` hashes it again; `gc` removes what nothing wants. `serve` does all that by itself and serves what
-/// it proved; `demo` shows it.
+/// where; `wait` comes back once it is there; `verify` hashes it again; `gc` removes what nothing wants. `serve` does
+/// all that by itself and serves what it proved; `demo` shows it.
 ///
 /// Exit codes: 0 for success, 1 when what was checked does not hold, 2 when hallmark could not do its work.
 #[derive(Debug, Parser)]
@@ -46,6 +46,8 @@ enum Command {
     Sync(sync::Arguments),
     /// Says what is where on this host, and why.
     Status(status::Arguments),
+    /// Waits until models are deployed on this host.
+    Wait(wait::Arguments),
     /// Hashes what is here again; with --repair, fetches just what rotted.
     Verify(scrub::Arguments),
     /// Removes what nothing wants any more.
@@ -109,6 +111,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Review(arguments) => review::run(&arguments),
         Command::Sync(arguments) => sync::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Wait(arguments) => wait::run(&arguments),
         Command::Verify(arguments) => scrub::run(&arguments),
         Command::Gc(arguments) => gc::run(&arguments),
         Command::Key(command) => key::run(&command),

@@ -32,6 +32,7 @@ mod state;
 mod status;
 mod sync;
 mod validate;
+mod wait;
 mod world;
 
 use std::process::ExitCode;

@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 fn propose(arguments: &Arguments, route: &Route, contract: &Contract) -> anyhow::Result<Ending> {
     let branch = review::branch(&arguments.facts.id);
     let mut offer = Offer::new(arguments, contract);
-    for _ in 0..ROUNDS_MAX {
+    for round in 1..=ROUNDS_MAX {
         let standing = route.bench.look(&branch)?;
         let base = route.bench.read(&standing.base_branch, standing.base)?;
         if let Some(incomplete) = offer.make(&base)? {
@@ -73,7 +73,9 @@ fn propose(arguments: &Arguments, route: &Route, contract: &Contract) -> anyhow:
                 let seen = standing.proposed.as_ref().map(|it| it.commit);
                 let pushed = match (decision, seen) {
                     (Decision::Keep, Some(commit)) => Ok((commit, false)),
-                    _ => push(route, &standing, &branch, &offer, &listed).map(|it| (it, true)),
+                    // Where others push all the time, an index that is a moment old has to do in the end.
+                    _ => push(route, &standing, &branch, &offer, &listed, round < ROUNDS_MAX)
+                        .map(|it| (it, true)),
                 };
                 match pushed {
                     Ok((commit, is_new)) => {
@@ -118,6 +120,7 @@ fn push(
     branch: &str,
     offer: &Offer<'_>,
     listed: &Listed,
+    must_be_newest: bool,
 ) -> anyhow::Result<base::CommitId> {
     let author = route.author()?;
     let message = format!("{}\n\n{}", review::title(&listed.entry.id), message(listed));
@@ -129,7 +132,9 @@ fn push(
         at: SystemClock.now(),
         key: route.key.as_ref(),
     })?;
-    route.bench.push(branch, commit, standing.proposed.as_ref().map(|it| it.commit))?;
+    let seen = standing.proposed.as_ref().map(|it| it.commit);
+    let base = must_be_newest.then_some((standing.base_branch.as_str(), standing.base));
+    route.bench.push(branch, commit, seen, base)?;
     Ok(commit)
 }
 

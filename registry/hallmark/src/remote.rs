@@ -5,7 +5,11 @@
 
 mod news;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use bytes::{Bytes, BytesMut};
@@ -66,7 +70,16 @@ impl Remote {
     /// named.
     pub(crate) fn find(place: &Place) -> anyhow::Result<Option<Self>> {
         let state = std::path::absolute(&place.state).context("find the state folder")?;
-        let socket = socket_path(&state);
+        let found = Self::find_in(&state)?;
+        if found.is_some() && place.says_what_to_do() {
+            out::note("a daemon runs on this state folder: its own config rules, not --config or --index");
+        }
+        Ok(found)
+    }
+
+    /// Returns the daemon of a state folder, if one runs.
+    pub(crate) fn find_in(state: &Path) -> anyhow::Result<Option<Self>> {
+        let socket = socket_path(state);
         match std::os::unix::net::UnixStream::connect(&socket) {
             Ok(_) => {}
             Err(error) => {
@@ -80,9 +93,6 @@ impl Remote {
                     }),
                 };
             }
-        }
-        if place.says_what_to_do() {
-            out::note("a daemon runs on this state folder: its own config rules, not --config or --index");
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Ok(Some(Self { socket, runtime: runtime.context("start the runtime")? }))

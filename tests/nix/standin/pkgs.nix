@@ -86,6 +86,7 @@ packages
     package
     // {
       inherit (args) meta pname version;
+      source = "${args.src}";
       overrideAttrs = change: package // { changed = change args; };
     };
   mkShell = args: run "shell" { packages = map toString args.packages; } "echo $packages > $out";

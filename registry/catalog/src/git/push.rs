@@ -13,8 +13,8 @@ pub enum PushError {
     /// The repository could not be worked with.
     #[error(transparent)]
     Git(#[from] GitError),
-    /// Somebody else pushed to the branch in between. Look again.
-    #[error("push {branch}: somebody else pushed to it in between; run it again to see what is there now")]
+    /// Somebody else pushed in between, to this branch or the one that it is for. Look again.
+    #[error("push {branch}: somebody else pushed in between; run it again to see what is there now")]
     Moved {
         /// The branch.
         branch: String,

@@ -163,8 +163,15 @@ impl Workbench {
         })
     }
 
-    /// Puts a commit on a branch of the repository, in place of the one that was seen there.
-    pub fn push(&self, branch: &str, commit: CommitId, seen: Option<CommitId>) -> Result<(), PushError> {
+    /// Puts a commit on a branch of the repository, in place of the one that was seen there. Nothing is pushed if
+    /// that branch, or the one in `still`, is not where it was seen any more.
+    pub fn push(
+        &self,
+        branch: &str,
+        commit: CommitId,
+        seen: Option<CommitId>,
+        still: Option<(&str, CommitId)>,
+    ) -> Result<(), PushError> {
         let name = format!("refs/heads/{branch}");
         let (guard, wire) = self.connect()?;
         let told = Rc::new(RefCell::new(Told::default()));
@@ -172,8 +179,10 @@ impl Workbench {
         let push = || {
             let mut remote = self.repository.remote_anonymous(&url)?;
             let mut connection = remote.connect_auth(Direction::Push, Some(guard.callbacks()), None)?;
-            let now = connection.list()?.iter().find(|it| it.name() == name).map(git2::RemoteHead::oid);
-            if now != seen.map(clone::oid) {
+            let heads = connection.list()?;
+            let now = |name: &str| heads.iter().find(|it| it.name() == name).map(git2::RemoteHead::oid);
+            let other = still.map(|(other, at)| (format!("refs/heads/{other}"), clone::oid(at)));
+            if now(&name) != seen.map(clone::oid) || other.is_some_and(|(it, at)| now(&it) != Some(at)) {
                 return Ok(false);
             }
             let mut callbacks = guard.callbacks();

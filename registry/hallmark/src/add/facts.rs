@@ -14,7 +14,7 @@ use crate::validate::foreign_contract;
 pub(crate) struct Facts {
     /// The model's main file, as it was trained
     pub(crate) file: PathBuf,
-    /// The model's id: <chakra>-<purpose>-v<version>; one that is in the index already is revised
+    /// The model's id: `<chakra>-<purpose>-v<version>`; one that is in the index already is revised
     #[arg(long)]
     pub(crate) id: ModelId,
     /// A log of the run, of whatever kind; may be given several times, and the later one counts
@@ -23,7 +23,7 @@ pub(crate) struct Facts {
     /// The working copy of the training code: its address, its commit, and whether it was changed since
     #[arg(long, value_name = "DIR")]
     pub(crate) training_repo: Option<PathBuf>,
-    /// The dataset on the Hugging Face Hub, pinned: <org>/<name>@<commit>
+    /// The dataset on the Hugging Face Hub, pinned: `<org>/<name>@<commit>`
     #[arg(long, value_name = "NAME@COMMIT")]
     pub(crate) dataset: Option<DatasetName>,
     /// A companion file such as config.json, or a folder of them; may be given several times
