@@ -58,7 +58,7 @@ pub(super) fn to_hub(
         "preupload" => preupload(repository, body),
         "objects/batch" => batch(store, inner, *signature, name, body),
         "verify" => verify(store, body),
-        "commit" => commit(repository, store, headers, body),
+        "commit" => commit(repository, store, &format!("{}{name}", inner.hub), headers, body),
         _ => return None,
     })
 }
@@ -153,7 +153,13 @@ fn verify(store: &mut Store, body: &Bytes) -> Reply {
     Reply::refusal(StatusCode::BAD_REQUEST, "the object is not what its oid says")
 }
 
-fn commit(repository: &mut Repository, store: &Store, headers: &HeaderMap, body: &Bytes) -> Reply {
+fn commit(
+    repository: &mut Repository,
+    store: &Store,
+    page: &str,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Reply {
     assert_eq!(
         headers.get(header::CONTENT_TYPE).map(axum::http::HeaderValue::as_bytes),
         Some(&b"application/x-ndjson"[..])
@@ -190,7 +196,7 @@ fn commit(repository: &mut Repository, store: &Store, headers: &HeaderMap, body:
     let id = Sha256::of(&[repository.commit.as_bytes(), &body[..]].concat());
     repository.commit = CommitId::from_bytes(*id.as_bytes().first_chunk().expect("20 of 32 bytes"));
     Reply::json(
-        json!({ "success": true, "commitOid": repository.commit, "commitUrl": "", "hookOutput": "" })
+        json!({ "success": true, "commitOid": repository.commit, "commitUrl": format!("{page}/commit/{}", repository.commit), "hookOutput": "" })
             .to_string(),
     )
 }
