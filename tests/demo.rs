@@ -31,9 +31,24 @@ fn the_demo_shows_every_end_without_a_network_and_leaves_nothing_behind() {
         ("manipura-flaky-v1", "deployed"),
         ("anahata-sketch-v1", "stub"),
         ("vishuddha-unlicensed-v1", "held"),
+        ("ajna-reviewed-v1", "deployed"),
     ] {
         said.says(&[id, "1.0.0", state]);
     }
+    said.says(&["ajna-reviewed-v1", "held: proven"])
+        .says(&["approvals 0 < 1, stop=exhausted", "policy: lineage"]);
+    said.says(&["ajna-reviewed-v1", "somebody approves it"])
+        .says(&["ajna-reviewed-v1", "deployed: every byte"]);
+    // What the daemon signed of it, and that a proof of it holds.
+    let signed = |id: &str, words: &[&str]| {
+        said.says(&[&[id, "dataset ← finetune ← model"], words].concat());
+    };
+    signed("muladhara-good-v1", &["← verified ← deployed"]);
+    signed("svadhisthana-tampered-v1", &["model ← mismatch"]);
+    signed("vishuddha-unlicensed-v1", &["← verified ← held"]);
+    said.says(&["because", "CC-BY-NC-4.0"]).says(&["because", "came in place of"]);
+    said.says(&["Proved with the log's public key alone: event", "in the log"]);
+    said.says(&["hallmark event verify proof.json --log-key 'hallmark/"]);
     said.says(&["held", "CC-BY-NC-4.0", "policy: licenses"]).says(&["HF_ENDPOINT=http://127.0.0.1:"]);
     assert_eq!(names(folder.path()), [""; 0]);
 }

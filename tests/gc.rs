@@ -212,7 +212,7 @@ async fn status_tells_every_state_with_its_reason_to_people_and_to_programs() {
         ("ajna-nowhere-v1", "missing", "Model 'ajna-nowhere-v1' not found in index"),
     ] {
         table.says(&[id, &format!("  {state}"), why]);
-        let rows = host.done(&["status", "--json"]).json();
+        let rows = host.done(&["status", "--json"]).json()["models"].clone();
         let row = rows.as_array().unwrap().iter().find(|it| it["id"] == id).unwrap().clone();
         assert_eq!(row["state"], state, "{row}");
         assert!(row["why"].is_array() && row["why"].to_string().contains(why), "{row}");

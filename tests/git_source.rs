@@ -16,7 +16,7 @@ use catalog::{
     location::{GitLocation, Location},
 };
 
-use crate::support::{git_server::GitServer, peers, ssh_server::SshServer};
+use crate::support::{git_server::GitServer, ssh_server::SshServer, tls};
 
 /// Long enough for a busy machine; no story waits so long unless it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -529,35 +529,9 @@ fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
         return;
     }
     scene.push("{1}");
-    let (certificate, key) = (scene.folder.path().join("cert.pem"), scene.folder.path().join("key.pem"));
-    let mut openssl = Command::new("openssl");
-    openssl.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ]);
-    openssl.args([
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-        "-addext",
-        "basicConstraints=critical,CA:FALSE",
-        "-keyout",
-    ]);
-    let Ok(made) = openssl.arg(&key).arg("-out").arg(&certificate).output() else {
-        peers::skip("an index over https", "there is no openssl to make a certificate with");
-        return;
-    };
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let Some(identity) = tls::Identity::make(scene.folder.path(), "an index over https") else { return };
     let server = GitServer::start(scene.folder.path(), None);
-    let port = server.encrypt(&certificate, &key);
+    let port = server.encrypt(&identity);
     let place = format!("git+https://localhost:{port}/models.git");
 
     let seen = look(&follow(&place, scene.options()));
@@ -568,7 +542,7 @@ fn over_https_a_certificate_is_judged_by_the_authorities_of_the_system() {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", story, "--nocapture"])
         .env(TLS_PLACE, place)
-        .env("SSL_CERT_FILE", certificate)
+        .env("SSL_CERT_FILE", identity.certificate())
         .output()
         .unwrap();
     let said =

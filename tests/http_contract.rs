@@ -28,10 +28,14 @@ async fn schemathesis_finds_nothing_that_the_contract_does_not_say() {
     host.declares(&["ajna-good-v1", "soma-calm-v1", "ajna-none-v1"]);
     host.write("operator", b"secret");
     host.http = vec!["operator_token_file = \"operator\"".into()];
-    // An event is let in for its signature, which nobody finds by trying.
-    let signed = "[[operations]]\ninclude-name = \"POST /v1/events\"\n\
-                  checks.positive_data_acceptance.expected-statuses = [\"2xx\", \"400\", \"415\"]\n";
-    host.write("schemathesis.toml", signed.as_bytes());
+    // An event is let in for its signature, and a card for its rules, which nobody finds by trying.
+    let hard = ["/v1/events", "/v1/lineage/evaluate", "/v1/lineage/crawl", "/v1/lineage/verify"].map(|it| {
+        format!(
+            "[[operations]]\ninclude-name = \"POST {it}\"\n\
+             checks.positive_data_acceptance.expected-statuses = [\"2xx\", \"400\", \"415\"]\n"
+        )
+    });
+    host.write("schemathesis.toml", hard.concat().as_bytes());
     let daemon = Daemon::start(&host);
     daemon.until("ajna-good-v1", "deployed").await;
     daemon.until("soma-calm-v1", "deployed").await;

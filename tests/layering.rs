@@ -17,7 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("proposal", &["base", "catalog"]),
     ("ledger", &["base"]),
     ("training", &["base"]),
-    ("lineage", &["base", "ledger"]),
+    ("lineage", &["base"]),
     ("commons", &["base", "ledger", "lineage"]),
     ("hallmark", &["base", "catalog", "vault", "ledger", "lineage", "commons", "proposal", "training"]),
 ];

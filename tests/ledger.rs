@@ -3,24 +3,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    io::Write as _,
     os::unix::fs::PermissionsExt as _,
-    process::Command,
     sync::Arc,
 };
 
-use base::{Sha256, SystemClock, UnixSeconds};
-use ledger::{
-    Derived as _, Fold as _, Live, Log, Membership, Options, Policy, SecretKey, Sid,
-    event::Scheme,
-    kinds::{Operation, Post},
-};
+use base::{Sha256, SystemClock};
+use ledger::{Derived as _, Fold as _, Live, Log, Membership, Options, Policy, SecretKey};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
     daemon::Daemon,
-    host::{Entry, Host, Said, digest, entry},
+    events::{fed, post, publish, run},
+    host::{Entry, Host, digest, entry},
     hub::{FixtureHub, Way, noise},
 };
 
@@ -56,26 +51,6 @@ async fn until_said(daemon: &Daemon, id: &str, result: &str) -> Value {
 
 fn kinds(graph: &Value) -> Vec<u64> {
     graph["nodes"].as_array().unwrap().iter().map(|it| it["kind"].as_u64().unwrap()).collect()
-}
-
-fn hallmark(words: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
-    command.args(words);
-    command
-}
-
-fn run(words: &[&str]) -> Said {
-    hallmark(words).output().unwrap().into()
-}
-
-/// Runs a command with something on its standard input.
-fn fed(words: &[&str], input: &str) -> Said {
-    use std::process::Stdio;
-    let mut command = hallmark(words);
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    child.wait_with_output().unwrap().into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -290,11 +265,30 @@ async fn the_pages_show_what_the_log_knows() {
     let checkpoint = daemon.get("/checkpoint").await.text().await.unwrap();
     assert!(checkpoint.starts_with("hallmark/"), "{checkpoint}");
     assert_eq!(daemon.get("/tile/0/000.p/6").await.bytes().await.unwrap().len(), 6 * 32);
+    // The leaves as the tiles have them make the root that the checkpoint has: by another program's tree.
+    let entries = daemon.get("/tile/entries/000.p/6").await.bytes().await.unwrap();
+    let mut tree = ct_merkle::mem_backed_tree::MemoryBackedTree::<sha2::Sha256, Vec<u8>>::new();
+    let mut rest = &entries[..];
+    while let Some((length, tail)) = rest.split_first_chunk() {
+        let (leaf, tail) = tail.split_at(u16::from_be_bytes(*length).into());
+        tree.push(leaf.to_vec());
+        rest = tail;
+    }
+    let root = Sha256::parse(daemon.json("/v1/log").await["root"].as_str().unwrap()).unwrap();
+    assert_eq!(tree.root().as_bytes()[..], root.as_bytes()[..]);
+    // As it was when the log had so many events.
+    for at in 0..=6_usize {
+        let page = daemon.json(&format!("/v1/events?sid=0xMG&at={at}")).await;
+        assert_eq!(page["events"].as_array().unwrap().len(), at.saturating_sub(1), "{at}");
+    }
     let proof = daemon.json("/v1/log/consistency?old=2&size=6").await;
     assert!(!proof["proof"].as_array().unwrap().is_empty());
     for (path, status) in [
         ("/v1/events?colour=red", 400),
         ("/v1/events?limit=0", 400),
+        ("/v1/events?at=-1", 400),
+        ("/v1/proposals?at=x", 400),
+        ("/v1/sessions/none?at=x", 400),
         ("/v1/events?kind=x", 400),
         ("/v1/events/xyz", 400),
         (&format!("/v1/events/{}", "0".repeat(64)), 404),
@@ -359,26 +353,6 @@ async fn a_damaged_log_and_an_open_key_end_the_start_and_change_nothing() {
     fs::write(&path, &whole).unwrap();
     let daemon = Daemon::start(&host);
     assert_eq!(daemon.json("/v1/log").await["size"], 1);
-}
-
-/// Signs a post; the number is all that tells one from another.
-fn post(key: &SecretKey, number: u64) -> String {
-    let operation = Operation {
-        created_at: UnixSeconds(1_700_000_000),
-        sid: Sid::parse("0xMG").ok(),
-        content: format!("post {number}"),
-        ..Operation::default()
-    };
-    key.sign(Post::default().draft(operation), Scheme::SpecEip191).to_json()
-}
-
-async fn publish(daemon: &Daemon, event: &str) -> Value {
-    let answer = daemon.client().post(format!("{}/v1/events", daemon.url()));
-    let answer = answer.header("content-type", "application/json").body(event.to_owned());
-    let answer = answer.send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert_eq!(status, 200, "{text}");
-    serde_json::from_str(&text).unwrap()
 }
 
 /// How many times the daemon is killed in the middle of its work.

@@ -3,6 +3,7 @@
 mod support;
 
 mod add;
+mod audit;
 mod clients;
 mod corpus;
 mod crash;
@@ -11,6 +12,7 @@ mod daemon_life;
 mod demo;
 mod fetch;
 mod fetch_faults;
+mod gate;
 mod gc;
 mod git_source;
 mod hf_cache;
@@ -22,7 +24,9 @@ mod hub_endpoint;
 mod layering;
 mod ledger;
 mod lineage;
+mod lineage_log;
 mod nix_builds;
+mod onward;
 mod propose;
 mod publish;
 mod relay;

@@ -1,88 +1,19 @@
 //! The event relay as its clients meet it: over a real WebSocket, with real signatures.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, process::Command};
 
 use base::{Clock as _, Sha256, SystemClock, UnixSeconds};
-use futures_util::{SinkExt as _, StreamExt as _};
-use ledger::{
-    Author, Draft, Kind, SecretKey, Signed,
-    event::{Scheme, Tags},
-};
+use futures_util::SinkExt as _;
+use ledger::{Author, event::Scheme};
 use serde_json::{Value, json};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    time::timeout,
+use tokio_tungstenite::{connect_async, tungstenite::Message};
+
+use crate::support::{
+    daemon::Daemon,
+    host::Said,
+    peers,
+    relay::{Client, bare, draft, key, post, quiet},
 };
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, accept_async, connect_async, tungstenite::Message};
-
-use crate::support::{daemon::Daemon, host::Host, hub::FixtureHub};
-
-/// How long a story waits for a frame.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// A client of a relay.
-struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Client {
-    async fn of(daemon: &Daemon, path: &str) -> Self {
-        Self(connect_async(format!("ws://{}{path}", daemon.address())).await.unwrap().0)
-    }
-
-    async fn say(&mut self, frame: &Value) {
-        self.0.send(Message::text(frame.to_string())).await.unwrap();
-    }
-
-    /// Returns the next frame as its text; `None` if the relay has closed.
-    async fn text(&mut self) -> Option<String> {
-        loop {
-            match timeout(PATIENCE, self.0.next()).await.expect("a frame in time") {
-                Some(Ok(Message::Text(text))) => return Some(text.to_string()),
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
-                Some(Ok(_)) => {}
-            }
-        }
-    }
-
-    async fn hear(&mut self) -> Value {
-        serde_json::from_str(&self.text().await.expect("a frame")).unwrap()
-    }
-
-    /// Sends an event and returns the OK.
-    async fn publish(&mut self, event: &Signed) -> Value {
-        self.say(&json!(["EVENT", event])).await;
-        self.hear().await
-    }
-
-    /// Returns all stored events that a filter asks for.
-    async fn stored(&mut self, filter: &Value) -> Vec<Value> {
-        self.say(&json!(["REQ", "stored", filter])).await;
-        let mut found = Vec::new();
-        loop {
-            let frame = self.hear().await;
-            match frame[0].as_str().unwrap() {
-                "EVENT" => found.push(frame[2].clone()),
-                "EOSE" => break,
-                _ => panic!("{frame}"),
-            }
-        }
-        self.say(&json!(["CLOSE", "stored"])).await;
-        found
-    }
-}
-
-fn key(number: u8) -> SecretKey {
-    SecretKey::from_bytes([number; 32]).unwrap()
-}
-
-fn draft(kind: u16, tags: &Value, content: &str) -> Draft {
-    let tags: Tags = serde_json::from_value(tags.clone()).unwrap();
-    Draft { created_at: SystemClock.now(), kind: Kind(kind), tags, content: content.to_owned() }
-}
-
-fn post(number: u8, content: &str) -> Signed {
-    let tags = json!([["d", "subspace_op"], ["sid", "0xMG"], ["op", "post"]]);
-    key(number).sign(draft(30300, &tags, content), Scheme::Sdk)
-}
 
 /// The tags that every operation has, then its own: `name=value` with `;` between.
 fn operation(kind: u16, op: &str, sid: &str, own: &str) -> Value {
@@ -159,6 +90,12 @@ async fn the_whole_flow_of_the_specification_goes_through_the_relay() {
     assert_eq!(steps[1]["messages"][0]["role"], "user");
     let proposals = daemon.json("/v1/proposals?sid=0xMG").await;
     assert_eq!(proposals["proposals"][0]["says"]["rules"], "min_votes>5,min_energy>1000");
+    // The same pages, as of the moment before.
+    let size = daemon.json("/v1/log").await["size"].as_u64().unwrap();
+    let before = daemon.json(&format!("/v1/proposals?sid=0xMG&at={}", size - 1)).await;
+    assert_eq!(before["proposals"], json!([]), "{before:#}");
+    let before = daemon.json(&format!("/v1/sessions/session_001?at={}", size - 2)).await;
+    assert_eq!(before["stage"], "open", "{before:#}");
     assert_eq!(daemon.json("/v1/projects").await["items"][0]["says"]["project_id"], "proj_001");
     assert_eq!(daemon.json("/v1/finetunes?sid=0xFT").await["items"].as_array().unwrap().len(), 1);
     let dataset = &daemon.json("/v1/datasets?sid=0xMG").await["items"][0];
@@ -167,16 +104,6 @@ async fn the_whole_flow_of_the_specification_goes_through_the_relay() {
     assert_eq!(found.len(), 2);
     client.say(&json!(["COUNT", "c", { "#sid": ["0xMG"] }])).await;
     assert_eq!(client.hear().await, json!(["COUNT", "c", { "count": 6 }]));
-}
-
-/// A host with no models whose ledger has these settings, and its daemon.
-async fn quiet(settings: &[&str]) -> (Host, Daemon) {
-    let hub = FixtureHub::start().await;
-    let mut host = Host::of(&hub);
-    host.index(&[]);
-    host.ledger = settings.iter().map(|it| (*it).to_owned()).collect();
-    let daemon = Daemon::start(&host);
-    (host, daemon)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,8 +128,8 @@ async fn authors_come_back_as_they_were_written_and_are_found_in_any_case() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_relay_says_what_it_is_to_those_who_ask() {
-    let (_host, daemon) = quiet(&[]).await;
+async fn what_the_relay_says_of_itself_is_so() {
+    let (_host, daemon) = quiet(&["tags_max = 50", "event_bytes_max = 100000"]).await;
     let asked = daemon.client().get(daemon.url()).header("accept", "application/nostr+json");
     let answer = asked.send().await.unwrap();
     assert_eq!(answer.headers()["content-type"], "application/nostr+json");
@@ -211,6 +138,50 @@ async fn the_relay_says_what_it_is_to_those_who_ask() {
     assert_eq!(document["supported_nips"], json!([1, 11, 42, 45, 70]));
     assert_eq!(document["pubkey"], daemon.json("/v1/log").await["author"]);
     assert!(daemon.get("/").await.text().await.unwrap().contains("hallmark"));
+
+    // Each bound is held up to, and no further.
+    let bound = |name: &str| usize::try_from(document["limitation"][name].as_u64().unwrap()).unwrap();
+    let mut client = Client::of(&daemon, "/").await;
+    for number in 0..bound("max_subscriptions") {
+        client.say(&json!(["REQ", number.to_string(), { "limit": 0 }])).await;
+        assert_eq!(client.hear().await[0], "EOSE");
+    }
+    client.say(&json!(["REQ", "one more", { "limit": 0 }])).await;
+    assert_eq!(client.hear().await[0], "CLOSED");
+    let mut client = Client::of(&daemon, "/").await;
+    for (length, verb) in [(0, "EOSE"), (1, "CLOSED")] {
+        // Of a kind that never comes, so that nothing is heard of it later.
+        let filter = json!({ "kinds": [1] });
+        let filters = vec![filter.clone(); bound("max_filters") + length];
+        client.say(&json!([vec![json!("REQ"), json!("f")], filters].concat())).await;
+        assert_eq!(client.hear().await[0], verb);
+        let id = "i".repeat(bound("max_subid_length") + length);
+        client.say(&json!(["REQ", id, filter])).await;
+        assert_eq!(client.hear().await[0], if length == 0 { "EOSE" } else { "NOTICE" });
+        let tags = vec![json!(["t"]); bound("max_event_tags") - 2 + length];
+        let tags = [vec![json!(["d", "subspace_op"]), json!(["sid", "0xMG"])], tags].concat();
+        let event = key(1).sign(draft(30300, &json!(tags), ""), Scheme::Sdk);
+        assert_eq!(client.publish(&event).await[2], json!(length == 0));
+        let late = |seconds: usize| {
+            let mut draft = draft(30300, &json!([["d", "subspace_op"], ["sid", "0xMG"]]), "");
+            draft.created_at.0 += u64::try_from(seconds).unwrap();
+            key(1).sign(draft, Scheme::Sdk)
+        };
+        // A slow machine takes less than this from one line to the next.
+        let seconds = bound("created_at_upper_limit") - 5 + 120 * length;
+        assert_eq!(client.publish(&late(seconds)).await[2], json!(length == 0));
+    }
+    let long = post(1, &"x".repeat(bound("max_content_length") + 1));
+    assert_eq!(client.publish(&long).await[2], json!(false));
+    // NIP-70: what is protected is taken from its author alone. NIP-45: COUNT counts.
+    let tags = json!([["d", "subspace_op"], ["sid", "0xMG"], ["-"]]);
+    let protected = key(1).sign(draft(30300, &tags, ""), Scheme::Sdk);
+    assert!(client.publish(&protected).await[3].as_str().unwrap().starts_with("auth-required:"));
+    client.say(&json!(["COUNT", "c", { "#sid": ["0xMG"] }])).await;
+    assert_eq!(client.hear().await, json!(["COUNT", "c", { "count": 2 }]));
+    let note = key(1).sign(draft(1, &json!([]), "not a ledger's kind"), Scheme::Sdk);
+    assert_eq!(document["limitation"]["restricted_writes"], json!(true));
+    assert!(client.publish(&note).await[3].as_str().unwrap().starts_with("blocked:"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,17 +259,23 @@ async fn a_flood_of_bad_signatures_is_answered_and_others_are_served() {
     let (good, other) = (json!(post(1, "good")), json!(post(2, "other")));
     let mut bad = good.clone();
     bad["sig"] = other["sig"].clone();
-    for _ in 0..100 {
-        // It may be sent away before it has said all of it.
-        drop(flood.0.send(Message::text(json!(["EVENT", bad]).to_string())).await);
+    let mut sent = 0;
+    // It may be sent away before it has said all of it, and what it was told may be lost with the connection.
+    while sent < 1000 && flood.0.send(Message::text(json!(["EVENT", bad]).to_string())).await.is_ok() {
+        sent += 1;
     }
-    // So many are looked at, then the flood is told to slow down or sent away.
-    let mut looked_at = 0;
-    for _ in 0..100 {
-        let Some(text) = flood.text().await else { break };
-        looked_at += usize::from(text.contains("invalid: "));
+    for _ in 0..sent {
+        if flood.text().await.is_none() {
+            break;
+        }
     }
-    assert!((1..50).contains(&looked_at), "{looked_at}");
+    // Some are looked at, those that were on their way at the time included; then it is slowed down or sent away.
+    let events = |it: &str| format!("hallmark_ledger_events_total{{outcome=\"{it}\"}}");
+    let invalid = daemon.counter(&events("invalid")).await;
+    assert!(invalid.is_some_and(|it| (1..300).contains(&it)), "{invalid:?}");
+    let slowed = daemon.counter(&events("rate-limited")).await;
+    let sent_away = daemon.counter("hallmark_relay_sessions_ended_total{cause=\"bound\"}").await;
+    assert!(slowed.or(sent_away).is_some_and(|it| it > 0), "neither slowed down nor sent away");
     let mut honest = Client::of(&daemon, "/").await;
     assert_eq!(honest.publish(&post(1, "good")).await[2], json!(true));
     let mut late = draft(30300, &json!([["d", "subspace_op"], ["sid", "0xMG"]]), "late");
@@ -341,55 +318,62 @@ async fn a_thousand_watchers_hear_of_everything_though_one_never_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_signed_here_reaches_another_hallmark_once() {
-    let (_far_host, far) = quiet(&[]).await;
-    let (host, near) = quiet(&[&format!("relays = [\"ws://{}/relay\"]", far.address())]).await;
-    let status = near.until_says("/v1/relays", "all is published", |it| it["relays"][0]["taken"] == 1).await;
-    assert_eq!(status["relays"][0]["pending"], json!(0), "{status:#}");
-    let author = near.json("/v1/log").await["author"].as_str().unwrap().to_owned();
-    let there = far.json(&format!("/v1/events?author={author}")).await;
-    assert_eq!(there["events"].as_array().unwrap().len(), 1, "{there:#}");
-    // What others signed stays here: they publish for themselves.
-    let mut client = Client::of(&near, "/").await;
-    assert_eq!(client.publish(&post(5, "not ours")).await[2], json!(true));
-    assert_eq!(near.stop().0, Some(0));
-    let near = Daemon::start(&host);
-    near.until_says("/v1/relays", "the outbox is read", |it| it["relays"][0]["taken"] == 1).await;
-    assert_eq!(far.json("/v1/log").await["size"], 2, "its own subspace and ours, once");
+async fn a_client_that_never_reads_is_let_go_and_the_others_miss_nothing() {
+    let mut host = bare(&["client_queue_max = 64"]).await;
+    host.http = vec!["write_seconds_max = 1".to_owned()];
+    let daemon = Daemon::start(&host);
+    let mut deaf = Client::with_little_room(&daemon).await;
+    deaf.say(&json!(["REQ", "w", { "kinds": [30300] }])).await;
+    let mut watcher = Client::of(&daemon, "/").await;
+    watcher.say(&json!(["REQ", "w", { "kinds": [30300] }])).await;
+    assert_eq!(watcher.hear().await, json!(["EOSE", "w"]));
+    let mut author = Client::of(&daemon, "/").await;
+    let let_go = "hallmark_relay_sessions_ended_total{cause=\"slow\"}";
+    // What the system keeps for the deaf one has an end, and then the relay's patience has.
+    for number in 0..200 {
+        let event = post(1, &format!("{number}{}", "x".repeat(400_000)));
+        assert_eq!(author.publish(&event).await[2], json!(true));
+        assert_eq!(watcher.hear().await[2]["id"], json!(event.id()));
+        if daemon.counter(let_go).await == Some(1) {
+            assert_eq!(daemon.counter("hallmark_relay_sessions").await, Some(2));
+            assert_eq!(daemon.counter("hallmark_relay_subscriptions").await, Some(1));
+            return;
+        }
+    }
+    panic!("the deaf one is still there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_relay_that_refuses_or_lies_is_shown_for_what_it_is() {
-    let refuses = bad_relay(|id| json!(["OK", id, false, "blocked: not here"])).await;
-    let lies = bad_relay(|id| json!(["OK", id, true, ""])).await;
-    let relays = format!("relays = [\"ws://{refuses}/\", \"ws://{lies}/\"]");
-    let (_host, daemon) = quiet(&[&relays]).await;
-    let seen = |it: &Value| it["relays"][0]["refused"] == 1 && it["relays"][1]["lied"] == 1;
-    let status = daemon.until_says("/v1/relays", "both are known", seen).await;
-    assert_eq!(status["relays"][0]["refused_for"], "blocked: not here", "{status:#}");
-    assert!(status["relays"][1]["lied_about"].as_str().unwrap().contains("does not show it"), "{status:#}");
-}
-
-/// A relay that answers every event like this and shows none.
-async fn bad_relay(answer: fn(&Value) -> Value) -> std::net::SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let Ok(mut line) = accept_async(stream).await else { continue };
-            while let Some(Ok(message)) = line.next().await {
-                let Ok(text) = message.into_text() else { continue };
-                let Ok(frame) = serde_json::from_str::<Value>(&text) else { continue };
-                let reply = match frame[0].as_str() {
-                    Some("EVENT") => answer(&frame[1]["id"]),
-                    Some("REQ") => json!(["EOSE", frame[1]]),
-                    _ => continue,
-                };
-                if line.send(Message::text(reply.to_string())).await.is_err() {
-                    break;
-                }
-            }
-        }
+async fn the_javascript_client_publishes_hears_and_proves_who_it_is() {
+    let what = "the relay's JavaScript client";
+    let Some(package) = peers::require("npm/node_modules/nostr-tools", what) else { return };
+    let Some(node) = peers::program("node", what) else { return };
+    let (_host, daemon) = quiet(&["signs_as = \"sdk\"", "private_kinds = [30410]"]).await;
+    daemon.until_says("/v1/log", "the subspace is made", |it| it["size"] == 1).await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/relay.mjs");
+    let folder = package.parent().and_then(Path::parent).unwrap();
+    let mut command = Command::new(node);
+    command.arg(script).arg(folder).arg(format!("ws://{}/", daemon.address()));
+    let said = Said::from(command.output().unwrap());
+    assert_eq!(said.code, Some(0), "{said:#?}");
+    let mut seen = said.json();
+    let address = seen["address"].take();
+    assert_ne!(address, json!(address.as_str().unwrap().to_lowercase()), "it writes the checksum's case");
+    let mut say = |name: &str| seen[name].take().as_str().unwrap().to_owned();
+    assert!(say("again").starts_with("duplicate: stored as "));
+    assert!(say("refused").starts_with("invalid: id "));
+    assert!(say("closed").starts_with("auth-required: "));
+    let expected = json!({
+        "address": null, "again": null, "refused": null, "closed": null,
+        "taken": ["seq=1 clock=30300:1", "seq=2 clock=30300:2", "seq=3 clock=30300:3"],
+        "refusedInTime": true,
+        // Its ids for letters that are not ASCII are its own, and it gets them back as they are.
+        "stored": ["by a wallet", "child", "größer 🙂 \u{2028}", "plain"],
+        "byId": ["größer 🙂 \u{2028}"],
+        // It shows an author only in the spelling that was asked for, and a parent only in the first place.
+        "live": ["plain", "größer 🙂 \u{2028}", "child"],
+        "byLowerCase": ["by a wallet"], "byFirstParent": 1, "bySecondParent": 0,
+        "count": 4, "subspaces": ["modelgraph"], "opened": 1,
     });
-    address
+    assert_eq!(seen, expected);
 }

@@ -202,7 +202,7 @@ async fn waived_checksums_deploy_wrong_bytes_marked_everywhere_and_kept_off_the_
     assert!(!host.cached("org/ajna-odd-v1", "model.bin").exists());
     assert!(!host.cached("hallmark/ajna-odd-v1", "model.bin").exists());
     host.done(&["status"]).says(&["ajna-odd-v1", "deployed UNVERIFIED"]);
-    assert_eq!(host.done(&["status", "--json"]).json()[0]["verified"], json!(false));
+    assert_eq!(host.done(&["status", "--json"]).json()["models"][0]["verified"], json!(false));
     let asked = hub.seen().len();
     assert_eq!(host.done(&["sync", "--json"]).model("ajna-odd-v1")["verified"], json!(false));
     assert_eq!(hub.seen().len(), asked, "fetched again");

@@ -16,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
     for frame in text.lines() {
         for step in session.receive(frame, UnixSeconds(1)) {
             match step {
-                Step::Send(reply) => {
+                Step::Send(reply) | Step::Refuse(_, reply) => {
                     let reply: serde_json::Value = serde_json::from_str(&reply).expect("a reply is JSON");
                     assert!(reply[0].is_string(), "{reply}");
                 }

@@ -33,6 +33,9 @@ let
     else
       null;
 
+  # A file beside the configuration comes into the store; all else stays as it is written.
+  fileText = it: if lib.isPath it then "${it}" else it;
+
   typed = {
     catalog = {
       index = if indexIsInBuild then "/etc/hallmark/index.json" else cfg.indexPath;
@@ -70,6 +73,18 @@ let
       inherit (cfg.policy) licenses formats;
       size_bytes_max = bytesOrNull cfg.policy.sizeMax;
       inherit sources;
+      lineage =
+        if cfg.policy.lineage.item == null then
+          null
+        else
+          lib.filterAttrs isSet {
+            item = fileText cfg.policy.lineage.item;
+            model = fileText cfg.policy.lineage.model;
+            inherit (cfg.policy.lineage) trusted;
+            min_score = cfg.policy.lineage.minScore;
+            require_label = cfg.policy.lineage.requireLabel;
+            on_fail = cfg.policy.lineage.onFail;
+          };
     };
     http = {
       listen = socketAddress cfg.listenAddress cfg.port;

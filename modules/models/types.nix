@@ -43,6 +43,10 @@ rec {
     types.strMatching "wss?://[^ /@]+(/[^ ]*)?"
   );
 
+  eventId = named "id of an event (64 lower-case hex digits)" (types.strMatching "[0-9a-f]{64}");
+
+  address = named "address (40 hex digits, perhaps with 0x)" (types.strMatching "(0x)?[0-9a-fA-F]{40}");
+
   ipAddress = named "IP address" (types.strMatching "[0-9]+([.][0-9]+){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*");
 
   # A number of bytes, or one with a decimal unit.

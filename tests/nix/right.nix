@@ -58,6 +58,14 @@ let
             "https://hub.example.org"
             "https://github.com"
           ];
+          lineage = {
+            item = ../../schema/gate-card.json;
+            model = ../../schema/gate-model.json;
+            trusted = [ "0x9d8a62f656a8d1615c1294fd71e9cfb3e4855a4f" ];
+            minScore = 1;
+            requireLabel = "trusted";
+            onFail = "keep-previous";
+          };
         };
         gc = {
           automatic = true;

@@ -83,6 +83,15 @@ let
       config = host { policy.sizeMax = "50M"; };
       says = "services.models.policy.sizeMax can never admit 'vishuddha-minilm-v1'";
     };
+    unknown-outcome = {
+      config = host { policy.lineage.onFail = "explode"; };
+      says = "services.models.policy.lineage.onFail' is not of type";
+    };
+    gate-that-asks-nothing = {
+      build = true;
+      config = host { policy.lineage.item = "/etc/hallmark/card.json"; };
+      says = "asks nothing of its card";
+    };
     hopeless-source = {
       config = host { policy.sources = [ "https://models.example.org" ]; };
       says = "services.models.policy.sources can never admit 'vishuddha-minilm-v1': model.safetensors comes from https://huggingface.co";

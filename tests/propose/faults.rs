@@ -77,6 +77,45 @@ fn a_forge_that_is_down_before_the_push_is_asked_again_and_then_nothing_is_pushe
 }
 
 #[test]
+fn a_forge_that_wants_rest_gets_it_and_one_that_moved_is_not_followed() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    scene.forge.play("GET", 301, 1);
+    ends(&scene.run(&[]), 2, &["it has moved to elsewhere; correct the address", "nothing was pushed"]);
+    scene.forge.play("GET", 429, 3);
+    ends(&scene.run(&[]), 2, &["too many questions were put to it", "nothing was pushed"]);
+    nothing_happened(&scene);
+    scene.forge.play("GET", 429, 1);
+    scene.forge.play("POST", 429, 1);
+    scene.done(&[]).says(&["request", "(opened)"]);
+}
+
+#[test]
+fn placeholders_are_proposed_only_where_that_is_wanted_and_the_description_says_so() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    let words = scene.words(&["--allow-stub"]);
+    let fewer = words.iter().map(String::as_str).filter(|it| !it.contains("runId"));
+    let said = scene.host.run(&fewer.collect::<Vec<_>>());
+    assert_eq!(said.code, Some(0), "{said:#?}");
+    said.says(&["skipped", "schema and rules", "1 warning"]).says(&["skipped", "checksum", "placeholders"]);
+    let body = scene.forge.pulls()[0].body.clone();
+    assert!(body.contains("TODO-STUB") && body.contains("| schema and rules | ⚠️ **skipped** |"), "{body}");
+}
+
+#[test]
+fn a_folder_is_on_no_forge() {
+    let Some(scene) = Scene::on(Plays::GitHub) else { return };
+    let (flags, place) = (scene.forge.flags(), format!("--repo={}", scene.repository.file()));
+    let words = scene.words(&[&place]);
+    let words = words.iter().map(String::as_str).filter(|it| !flags.iter().any(|flag| flag == it));
+    let words = words.collect::<Vec<_>>();
+    ends(&scene.host.run(&words), 2, &["is on no forge", "--forge-repo", "--no-pr"]);
+    nothing_happened(&scene);
+    let said = scene.host.run(&[&words[..], &["--no-pr"]].concat());
+    assert_eq!(said.code, Some(0), "{said:#?}");
+    said.says(&["branch", BRANCH, "(pushed)"]);
+}
+
+#[test]
 fn a_token_that_may_not_do_it_is_told_from_one_that_is_not_known() {
     let Some(scene) = Scene::on(Plays::GitHub) else { return };
     scene.host.write("git-token", b"read\n");

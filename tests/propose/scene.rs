@@ -15,6 +15,7 @@ use crate::support::{
     git_server::{Doors, GitServer},
     host::{Host, Said, entry},
     hub::FixtureHub,
+    peers,
 };
 
 pub(super) const ID: &str = "ajna-insight-v2";
@@ -192,6 +193,40 @@ impl Scene {
         let said = self.run(more);
         assert_eq!(said.code, Some(0), "{said:#?}");
         said
+    }
+
+    /// Leaves the folder of a run: the model, its config, the log of a real trainer, and the code in a repository.
+    /// Returns what somebody says who proposes that, and who says nothing by hand that stands there.
+    pub(super) fn leaves_a_run(&self) -> Option<Vec<String>> {
+        let python = peers::require("transformers/bin/python", "the story of a run's folder")?;
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers/logs.py");
+        let run = self.host.path("run");
+        fs::create_dir(&run).unwrap();
+        fs::rename(self.host.path("model.safetensors"), run.join("model.safetensors")).unwrap();
+        fs::write(run.join("config.json"), "{}").unwrap();
+        self.hub.put(&format!("org/{ID}"), "config.json", &b"{}".to_vec().into());
+        let logged =
+            Command::new(python).arg("-Wignore").arg(script).arg("trainer").current_dir(&run).output();
+        let logged = logged.unwrap();
+        assert!(logged.status.success(), "{logged:?}");
+        let code = self.repository.path("code");
+        fs::create_dir(&code).unwrap();
+        fs::write(code.join("train.py"), "train()\n").unwrap();
+        for words in [
+            &["init", "-q", "-b", "main", "."][..],
+            &["remote", "add", "origin", "https://git.example.org/team/train.git"],
+            &["add", "-A"],
+            &["commit", "-q", "-m", "train"],
+        ] {
+            assert!(git(&code, words).status.success());
+        }
+        let mut words = self.words(&[]);
+        "run/model.safetensors".clone_into(&mut words[1]);
+        words.retain(|it| !it.starts_with("--set=training.repo") && !it.starts_with("--set=training.commit"));
+        words.retain(|it| !it.starts_with("--set=provenance.metrics"));
+        words.extend(["--with=run/config.json", "--log=run/trainer_state.json"].map(str::to_owned));
+        words.push(format!("--training-repo={}", code.display()));
+        Some(words)
     }
 
     /// Returns the newest commit of a branch, or nothing.

@@ -109,9 +109,15 @@ fn from_a_trained_file_to_a_verified_deployment_nobody_edits_json() {
         .runtime
         .block_on(daemon.until_says("/v1/models", "it waits", |it| it.to_string().contains("missing")));
 
-    // A run ends, and its model is proposed.
+    // A run ends. What it left is proposed as it stands.
     let digest = scene.trains(1000);
-    scene.done(&[]);
+    let Some(words) = scene.leaves_a_run() else { return };
+    let said = scene.host.run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(said.code, Some(0), "{said:#?}");
+    let entry = scene.repository.entry(BRANCH, ID);
+    assert_eq!(entry["provenance"]["metrics"]["loss"], 0.5, "of the Trainer's own log");
+    assert_eq!(entry["training"]["commit"], scene.repository.git(&["-C", "../code", "rev-parse", "HEAD"]));
+    assert_eq!(entry["artifact"]["files"][0]["path"], "config.json");
     let pull = &scene.forge.pulls()[0];
     assert_eq!((pull.branch.as_str(), pull.title.as_str()), (BRANCH, "Add model artifact: ajna-insight-v2"));
 
@@ -122,6 +128,7 @@ fn from_a_trained_file_to_a_verified_deployment_nobody_edits_json() {
     daemon.signal(nix::sys::signal::Signal::SIGHUP);
     scene.runtime.block_on(daemon.until(ID, "deployed"));
     let deployed = fleet.view(ID, "model.safetensors");
+    assert_eq!(fs::read(fleet.view(ID, "config.json")).unwrap(), b"{}");
     assert_eq!(crate::support::host::digest(&deployed), digest);
 
     // What became of it is signed, from the dataset to the deployment.

@@ -99,6 +99,14 @@ impl Daemon {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
+    /// Returns a counter of `/metrics`, by its name and labels; nothing if it is not there.
+    pub(crate) async fn counter(&self, name: &str) -> Option<u64> {
+        let metrics = self.get("/metrics").await.text().await.unwrap();
+        let mut values =
+            metrics.lines().filter_map(|it| it.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        values.next_back()
+    }
+
     /// Returns how a model stands.
     pub(crate) async fn state(&self, id: &str) -> Value {
         self.json(&format!("/v1/models/{id}")).await

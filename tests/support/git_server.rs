@@ -18,6 +18,8 @@ use axum::{
 };
 use tokio::io::AsyncWriteExt as _;
 
+use super::tls::Identity;
+
 /// A server of repositories. Dropping it stops it.
 pub(crate) struct GitServer {
     pub(crate) address: SocketAddr,
@@ -139,30 +141,7 @@ async fn backend(State(serving): State<Serving>, request: Request) -> Response<B
 
 impl GitServer {
     /// Puts encryption in front of this server, and returns the port.
-    pub(crate) fn encrypt(&self, certificate: &Path, key: &Path) -> u16 {
-        use tokio_rustls::rustls::{
-            ServerConfig,
-            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-        };
-        let certificates = CertificateDer::pem_file_iter(certificate).unwrap().map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_file(key).unwrap();
-        let config =
-            ServerConfig::builder().with_no_client_auth().with_single_cert(certificates, key).unwrap();
-        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-        let runtime = self.runtime.as_ref().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
-        let (port, plain) = (listener.local_addr().unwrap().port(), self.address);
-        runtime.spawn(async move {
-            while let Ok((socket, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    // A client that does not like the certificate hangs up; that is one of the stories.
-                    let Ok(mut near) = acceptor.accept(socket).await else { return };
-                    let mut far = tokio::net::TcpStream::connect(plain).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
-            }
-        });
-        port
+    pub(crate) fn encrypt(&self, identity: &Identity) -> u16 {
+        self.runtime.as_ref().unwrap().block_on(identity.terminate(self.address))
     }
 }

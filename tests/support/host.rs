@@ -29,6 +29,8 @@ pub(crate) struct Host {
     pub(crate) policy: Vec<String>,
     pub(crate) ledger: Vec<String>,
     pub(crate) http: Vec<String>,
+    /// What every command finds in its environment.
+    pub(crate) environment: Vec<(&'static str, PathBuf)>,
 }
 
 /// What a command said and how it ended.
@@ -120,7 +122,7 @@ impl Host {
         let hub = vec![format!("endpoint = \"{endpoint}\"")];
         let vault = vec!["keep_free_bytes = 0".to_owned(), "tries_max = 3".to_owned()];
         let (deploy, policy, ledger, http) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { folder, hub, vault, deploy, policy, ledger, http }
+        Self { folder, hub, vault, deploy, policy, ledger, http, environment: Vec::new() }
     }
 
     /// Writes the index.
@@ -188,6 +190,7 @@ impl Host {
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hallmark"));
         command.args(self.arguments(words)).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.envs(self.environment.iter().map(|it| (it.0, &it.1)));
         command
     }
 

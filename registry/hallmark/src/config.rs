@@ -210,6 +210,8 @@ impl Config {
         let config: Self = toml::from_str(&text).map_err(|error| ConfigError::toml(path, &text, &error))?;
         config.settings().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         config.mirrors().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
+        let lineage = config.policy.lineage.as_ref().map_or(Ok(()), crate::policy::LineageRule::check);
+        lineage.map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         config.ledger.check().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         config.propose.check().map_err(|what| ConfigError::Value { path: path.to_owned(), what })?;
         Ok(config)

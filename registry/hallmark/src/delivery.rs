@@ -20,13 +20,17 @@ use vault::{
 
 use self::fetch::{Bytes, Fetched};
 use crate::{
+    gate::Gate,
     host::Host,
     order::Order,
     out,
-    policy::{Objection, Ruling},
+    policy::{Descent, Objection, Ruling},
     records::{Event, Inside, Record},
 };
 
+/// What holds a model where nobody can say what it rests on.
+const NO_GATE: &str =
+    "what it rests on is judged over the daemon's log: start `hallmark serve`, with [ledger] enabled";
 /// How many files of one model are named when they did not come; wrong bytes come first.
 const WHYS_MAX: usize = 3;
 
@@ -48,6 +52,9 @@ pub(crate) enum End {
     /// The policy objects.
     Held {
         why: Vec<Objection>,
+        /// Whether what was deployed of it stays.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keeps_previous: bool,
     },
     Failed {
         why: String,
@@ -79,12 +86,22 @@ pub(crate) fn gate_before(host: &Host, order: &Order) -> Ruling {
 }
 
 /// Deploys a model if all its files are there. Its trouble is its own: the others go on.
-pub(crate) fn finish(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> End {
-    decide(host, order, fetched).unwrap_or_else(|error| End::failed(&error))
+pub(crate) fn finish(
+    host: &Host,
+    gate: Option<&Gate>,
+    order: &Order,
+    fetched: &BTreeMap<Sha256, Fetched>,
+) -> End {
+    decide(host, gate, order, fetched).unwrap_or_else(|error| End::failed(&error))
 }
 
 /// Deploys a model or says why not, and keeps a record of what became of it.
-fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> anyhow::Result<End> {
+fn decide(
+    host: &Host,
+    gate: Option<&Gate>,
+    order: &Order,
+    fetched: &BTreeMap<Sha256, Fetched>,
+) -> anyhow::Result<End> {
     let mut whys = Vec::new();
     let mut quarantined = false;
     let mut is_final = false;
@@ -102,7 +119,7 @@ fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
         }
     }
     if whys.is_empty() {
-        let ruling = gate_after(host, order, fetched)?;
+        let ruling = gate_after(host, gate, order, fetched)?;
         return if ruling.objections.is_empty() {
             deploy::model(host, order, fetched)
         } else {
@@ -130,18 +147,28 @@ fn decide(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> an
 }
 
 /// Asks the policy once all files are there: what they are inside counts, not what they are called.
-fn gate_after(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> anyhow::Result<Ruling> {
-    if host.config.policy.formats.is_none() {
-        return Ok(gate_before(host, order));
-    }
+fn gate_after(
+    host: &Host,
+    gate: Option<&Gate>,
+    order: &Order,
+    fetched: &BTreeMap<Sha256, Fetched>,
+) -> anyhow::Result<Ruling> {
     let mut formats = BTreeMap::new();
-    for file in &order.files {
+    let looked_into = host.config.policy.formats.is_some();
+    for file in order.files.iter().filter(|_| looked_into) {
         let (path, name) = (file.path.as_str(), &file.want.name);
         let found = fetched.get(&file.want.digest).and_then(Fetched::path);
         let found = found.with_context(|| format!("look for {name} on the shelf"))?;
         formats.insert(path.to_owned(), format_of(found, path)?);
     }
-    Ok(host.config.policy.judge(&order.facts(Some(&formats))))
+    let mut facts = order.facts(looked_into.then_some(&formats));
+    if host.config.policy.lineage.is_some() {
+        facts.descent = match gate {
+            Some(gate) => gate.descent(order, proven(order, fetched).is_some()),
+            None => Descent::Unknown(NO_GATE.to_owned()),
+        };
+    }
+    Ok(host.config.policy.judge(&facts))
 }
 
 fn format_of(found: &Path, name: &str) -> anyhow::Result<Format> {
@@ -151,8 +178,11 @@ fn format_of(found: &Path, name: &str) -> anyhow::Result<Format> {
 /// Keeps a model out of sight. Its bytes stay on the shelf, so that a changed policy needs no network.
 pub(crate) fn hold(host: &Host, order: &Order, why: Vec<Objection>) -> anyhow::Result<End> {
     note(host, &order.id, order.digest, Event::Held { why: why.clone() })?;
-    deploy::hide(host, order)?;
-    Ok(End::Held { why })
+    let keeps_previous = host.config.policy.keeps_previous(&why);
+    if !keeps_previous {
+        deploy::hide(host, order)?;
+    }
+    Ok(End::Held { why, keeps_previous })
 }
 
 /// Takes away a view of unverified bytes that an earlier sync was allowed to make and this one is not.

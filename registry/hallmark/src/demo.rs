@@ -5,7 +5,9 @@
 //! - The folder goes when the demo ends, also by Ctrl-C.
 
 mod acts;
+mod gate;
 mod hub;
+mod signed;
 mod teller;
 
 use std::{path::Path, time::Duration};
@@ -25,6 +27,7 @@ use tokio::{
 use self::{
     acts::{Act, acts},
     hub::{Hub, Remark},
+    signed::Signed,
     teller::Teller,
 };
 use crate::{
@@ -54,7 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let shown = show(&stage, &daemon, remarks);
     let outcome = match shown {
         Ok(Some(outcome)) => {
-            out::print(&afterwards(&stage, &daemon))?;
+            let signed = Signed::read(&daemon.url(), &stage.acts)?;
+            out::print(&afterwards(&stage, &daemon, &signed))?;
+            let outcome = broken(&signed.missing)?.unwrap_or(outcome);
             if arguments.exit {
                 daemon.stop()?;
             } else {
@@ -94,6 +99,8 @@ impl Stage {
         let hub = runtime.block_on(Hub::start(&acts, tell))?;
         let index = json!({ "models": acts.iter().map(Act::entry).collect::<Vec<_>>() });
         write(folder.path(), "index.json", &(serde_json::to_string_pretty(&index)? + "\n"))?;
+        write(folder.path(), "card.json", &format!("{:#}\n", gate::card()))?;
+        write(folder.path(), "model.json", &format!("{:#}\n", gate::model()))?;
         write(folder.path(), "hallmark.toml", &config(folder.path(), hub.url(), &acts))?;
         Ok((Self { folder, acts, hub, runtime }, remarks))
     }
@@ -128,7 +135,11 @@ fn config(folder: &Path, hub: &str, acts: &[Act]) -> String {
          [deploy]\nmodels = {ids}\nretry_seconds_first = 1\n\n\
          # Every failure comes back to the daemon, so that its own retries can be seen.\n\
          [vault]\ntries_max = 0\nkeep_free_bytes = 0\n\n\
-         [policy]\nlicenses = [\"Apache-2.0\", \"MIT\"]\n",
+         [policy]\nlicenses = [\"Apache-2.0\", \"MIT\"]\n\n\
+         # Models that rest on one dataset need an approval.\n\
+         [policy.lineage]\nitem = {card}\nmodel = {model}\nrequire_label = \"trusted\"\n",
+        card = json!(folder.join("card.json")),
+        model = json!(folder.join("model.json")),
         index = json!(folder.join("index.json")),
         hub = json!(hub),
         ids = json!(ids),
@@ -142,7 +153,7 @@ fn show(
     mut remarks: mpsc::Receiver<Remark>,
 ) -> anyhow::Result<Option<Outcome>> {
     out::print(&opening(stage, daemon))?;
-    let mut teller = Teller::new(&stage.acts);
+    let mut teller = Teller::new(&stage.acts, stage.state());
     let ended = stage.runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
@@ -160,11 +171,15 @@ fn show(
     if ended.is_none() {
         return Ok(None);
     }
-    let broken = teller.broken_promises();
-    for promise in &broken {
+    Ok(Some(broken(&teller.broken_promises())?.unwrap_or(Outcome::Holds)))
+}
+
+/// Says what is not as it should be; nothing if all is.
+fn broken(promises: &[String]) -> anyhow::Result<Option<Outcome>> {
+    for promise in promises {
         out::print(&format!("\nNot as promised: {promise}\n"))?;
     }
-    Ok(Some(if broken.is_empty() { Outcome::Holds } else { Outcome::DoesNotHold }))
+    Ok((!promises.is_empty()).then_some(Outcome::DoesNotHold))
 }
 
 fn opening(stage: &Stage, daemon: &Daemon) -> String {
@@ -185,22 +200,26 @@ fn opening(stage: &Stage, daemon: &Daemon) -> String {
 }
 
 /// Shows where everything stands now, and what to try.
-fn afterwards(stage: &Stage, daemon: &Daemon) -> String {
+fn afterwards(stage: &Stage, daemon: &Daemon, signed: &Signed) -> String {
     let world: &World = &daemon.engine().world();
     let table = Sheet::of_terminal().table(&Row::all(world), SystemClock.now());
     let url = daemon.url();
     let (good, digest) =
         stage.acts.first().map_or(("", String::new()), |it| (it.id, it.digest().to_string()));
     let place = stage.state();
+    let provenance = signed.told(&stage.acts);
+    let (log_key, event) = signed.clues();
     format!(
-        "\nHow it stands now (hallmark status):\n\n{table}\n\
+        "\nHow it stands now (hallmark status):\n\n{table}\n{provenance}\n\
          To open:\n\
          \x20 {url}/v1/models           the catalog, with each model's state on this host\n\
-         \x20 {url}/v1/models/{good}\n\
+         \x20 {url}/v1/models/{good}/provenance\n\
          \x20 {url}/readyz\n\
          \x20 {url}/metrics\n\n\
          To try, in another terminal:\n\
          \x20 hallmark status --watch --state {state}\n\
+         \x20 hallmark event prove {event} --state {state} > proof.json\n\
+         \x20 hallmark event verify proof.json --log-key '{log_key}'\n\
          \x20 curl -r 0-63 {url}/v1/models/{good}/artifact | xxd | head\n\
          \x20 HF_ENDPOINT={url} hf download hallmark/{good}\n\
          \x20 HF_HUB_CACHE={state}/hf-cache HF_HUB_OFFLINE=1 hf download hallmark/{good}\n\

@@ -11,6 +11,7 @@ mod ends;
 mod follow;
 mod plan;
 mod retry;
+mod review;
 mod standing;
 mod tell;
 mod work;
@@ -42,11 +43,14 @@ pub(crate) use self::asks::{Ask, EngineHandle, Gone};
 use self::{
     awaited::Awaited,
     plan::{Grounds, Wants, plan},
+    review::Reviews,
     work::{Done, Job, Tools},
 };
 use crate::{
     delivery::End,
+    gate::Gate,
     host::{Host, Place},
+    ledger::Ledger,
     metrics::Metrics,
     news::{ModelNews, News},
     order::{Choice, Places, choose, misfiled_text, missing_text},
@@ -68,6 +72,11 @@ pub(crate) struct Engine {
     places: Places,
     follower: Follower<Index, Report>,
     bell: Arc<Notify>,
+    /// The log of this host, if it keeps one, and what rings when it grows.
+    ledger: Option<Ledger>,
+    growth: Arc<Notify>,
+    /// Whether the gate looks at what models rest on, and whether it has to look once more.
+    reviews: Reviews,
     asks: mpsc::Receiver<Ask>,
     world: World,
     worlds: watch::Sender<Arc<World>>,
@@ -96,13 +105,15 @@ impl Engine {
     pub(crate) fn new(
         place: Place,
         host: Host,
+        ledger: Option<Ledger>,
         news: Arc<News>,
         metrics: Arc<Metrics>,
     ) -> anyhow::Result<(Self, EngineHandle)> {
         let bell = Arc::new(Notify::new());
         let (follower, schema) = follow::follow(&host, Arc::clone(&bell))?;
         let location = host.config.catalog.index.to_string();
-        let (places, tools) = equip(host, &metrics, Tools::turns())?;
+        let (places, tools) = equip(host, ledger.as_ref(), &metrics, Tools::turns())?;
+        let growth = ledger.as_ref().map(|it| Arc::clone(it.growth())).unwrap_or_default();
         let (sender, asks) = mpsc::channel(ASKS_MAX);
         let world = World {
             location,
@@ -122,6 +133,9 @@ impl Engine {
             places,
             follower,
             bell,
+            ledger,
+            growth,
+            reviews: Reviews::default(),
             asks,
             world,
             worlds,
@@ -147,7 +161,7 @@ impl Engine {
         let mut progress = interval_at(Instant::now() + PROGRESS_EVERY, PROGRESS_EVERY);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut look_again = Instant::now() + self.look_again_after();
-        let bell = Arc::clone(&self.bell);
+        let (bell, growth) = (Arc::clone(&self.bell), Arc::clone(&self.growth));
         loop {
             let until_due = self.until_due();
             let is_fetching = !self.fetching.is_empty();
@@ -160,6 +174,7 @@ impl Engine {
                     None => return,
                 },
                 Some(done) = self.jobs.next() => self.take_end(done),
+                () = growth.notified() => self.review(),
                 () = sleep(until_due) => self.reconcile(&BTreeSet::new(), false),
                 () = tokio::time::sleep_until(look_again) => {
                     look_again = Instant::now() + self.look_again_after();
@@ -290,10 +305,26 @@ pub(crate) struct Settled {
 }
 
 /// Opens what jobs work with.
-fn equip(host: Host, metrics: &Arc<Metrics>, disk: Arc<Semaphore>) -> anyhow::Result<(Places, Rc<Tools>)> {
+fn equip(
+    host: Host,
+    ledger: Option<&Ledger>,
+    metrics: &Arc<Metrics>,
+    disk: Arc<Semaphore>,
+) -> anyhow::Result<(Places, Rc<Tools>)> {
     let settings = host.config.settings().map_err(anyhow::Error::msg)?;
     let places = Places::of(&host.config)?;
     let downloader =
         Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
-    Ok((places, Rc::new(Tools::new(Arc::new(host), downloader, Arc::clone(metrics), disk))))
+    let gate = match (&host.config.policy.lineage, ledger) {
+        (Some(rule), Some(ledger)) => Some(Arc::new(Gate::open(rule, ledger)?)),
+        _ => None,
+    };
+    if let Some(ledger) = ledger {
+        if let Some(gate) = &gate {
+            gate.comes_into_force();
+        }
+        ledger.set_gate(gate.clone());
+    }
+    let tools = Tools::new(Arc::new(host), gate, downloader, Arc::clone(metrics), disk);
+    Ok((places, Rc::new(tools)))
 }

@@ -2,9 +2,10 @@
 //!
 //! `sign` and `verify` need no daemon and no network; the others talk to one.
 
-pub(crate) mod ask;
+mod audit;
 mod publish;
 mod query;
+mod revoke;
 mod sign;
 mod verify;
 
@@ -18,7 +19,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::value::RawValue;
 
-use crate::Outcome;
+use crate::{Outcome, remote::Remote};
 
 /// The most that is read from a file or a pipe.
 const INPUT_BYTES_MAX: u64 = 1 << 30;
@@ -33,8 +34,12 @@ pub(crate) enum Command {
     Query(query::Arguments),
     /// Checks events or proof bundles, with no daemon at hand; exits 1 if any does not hold.
     Verify(verify::Arguments),
+    /// Revokes a dataset, bytes, a model or an event: every gate above it closes. Says what rests on it.
+    Revoke(revoke::Arguments),
     /// Asks the daemon for a proof that its log has an event; anybody can check it with the log's public key.
     Prove(query::ProveArguments),
+    /// Walks a subspace back to its first event and checks that nothing was left out; exits 1 if that does not hold.
+    Audit(audit::Arguments),
 }
 
 pub(crate) fn run(command: &Command) -> anyhow::Result<Outcome> {
@@ -43,7 +48,9 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Publish(arguments) => publish::run(arguments),
         Command::Query(arguments) => query::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
+        Command::Revoke(arguments) => revoke::run(arguments),
         Command::Prove(arguments) => query::prove(arguments),
+        Command::Audit(arguments) => audit::run(arguments),
     }
 }
 
@@ -86,4 +93,17 @@ pub(crate) struct Whom {
     /// The state folder of the daemon on this machine
     #[arg(long, value_name = "DIR", default_value = ".hallmark")]
     pub(crate) state: PathBuf,
+}
+
+impl Whom {
+    /// Returns the daemon that is meant.
+    pub(crate) fn remote(&self) -> anyhow::Result<Remote> {
+        let Some(url) = &self.daemon else {
+            return Remote::on(&self.state)?.with_context(|| {
+                let state = self.state.display();
+                format!("no daemon runs on {state}: start `hallmark serve`, or give --state or --daemon")
+            });
+        };
+        Remote::at(url)
+    }
 }

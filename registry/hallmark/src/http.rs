@@ -17,6 +17,7 @@ mod hub;
 mod index;
 mod input;
 mod ledger;
+mod lineage;
 mod metrics;
 mod models;
 mod problem;

@@ -12,19 +12,24 @@ mod scribe;
 use std::{
     env,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     thread::available_parallelism,
+    time::Instant,
 };
 
 use anyhow::Context as _;
 use base::{Address, SystemClock};
+use catalog::Entry;
 use ledger::{
-    Accepted, AppendError, CheckpointKey, Claimed, Kind, Live, Log, Membership, Options, Outcome, Prepared,
-    SecretKey, Sid, Signed, StoreError, VerifyError, log::ClaimError, relay::Relay,
+    Accepted, AppendError, CheckpointKey, Claimed, EventId, Filter, Kind, Live, Log, Membership, Options,
+    Outcome, Prepared, Query, SecretKey, Sid, Signed, StoreError, VerifyError,
+    kinds::{Valid, ValidResult},
+    log::ClaimError,
+    relay::Relay,
 };
 use tokio::{
     runtime::Handle,
-    sync::{Semaphore, broadcast, oneshot, watch},
+    sync::{Notify, Semaphore, broadcast, oneshot, watch},
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
@@ -32,13 +37,19 @@ use vault::Shelf;
 
 pub(crate) use self::onward::statuses;
 use crate::{
+    ancestry::Ancestry,
     config::{LedgerConfig, RulesMode},
+    gate::Gate,
     host::Host,
+    metrics::Metrics,
+    order::Order,
     world::World,
 };
 
 /// What the service manager calls the key that it hands over.
 const CREDENTIAL: &str = "signing-key";
+/// How many may look at the graph at once: evaluating a card keeps a core busy.
+const LOOKERS_MAX: usize = 2;
 /// How many readers may be at the file at once.
 const READERS_MAX: usize = 16;
 
@@ -54,13 +65,24 @@ struct Inner {
     host: String,
     /// Who is in which subspace.
     members: Arc<Live<Membership>>,
+    /// Who rests on whom.
+    ancestry: Arc<Ancestry>,
     /// What came in, for those who listen.
     accepted: broadcast::Sender<Arc<Accepted>>,
+    /// Rings when the log grows by something that a gate may see.
+    growth: Arc<Notify>,
+    gate: RwLock<Option<Arc<Gate>>>,
+    pen: Mutex<()>,
+    shelf: Shelf,
     verifiers: Semaphore,
+    /// Who may do an UPDATE again before its turn: one at a time, so that nobody else's events wait for it.
+    examiners: Semaphore,
     readers: Semaphore,
+    lookers: Arc<Semaphore>,
     /// What holds for all clients of the relay, and their places.
     relay: Arc<Relay>,
     seats: Arc<Semaphore>,
+    metrics: Arc<Metrics>,
     stop: CancellationToken,
 }
 
@@ -77,7 +99,11 @@ pub(crate) enum PublishError {
 
 impl Ledger {
     /// Opens the log of this host and makes its keys if they are missing; `None` if the operator wants no log.
-    pub(crate) fn open(host: &Host, stop: CancellationToken) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn open(
+        host: &Host,
+        metrics: Arc<Metrics>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Option<Self>> {
         let config = host.config.ledger.clone();
         if !config.enabled {
             return Ok(None);
@@ -100,12 +126,24 @@ impl Ledger {
         }
         let accepted = broadcast::Sender::new(config.client_queue_max.max(16));
         let (members, bell) = (Arc::new(Live::<Membership>::default()), accepted.clone());
+        let (growth, own) = (Arc::new(Notify::new()), key.address());
+        let grows = Arc::clone(&growth);
+        let closed = config.private_kinds.iter().map(|it| u32::from(*it)).collect();
+        let ancestry = Arc::new(Ancestry::new(config.graph_bytes_max, closed));
+        let counted = Arc::clone(&metrics);
         let options = Options {
             policy: config.policy(),
             clock: Arc::new(SystemClock),
-            folds: vec![members.clone()],
-            // It is no error if nobody listens.
-            observer: Some(Box::new(move |it| drop(bell.send(Arc::clone(it))))),
+            folds: vec![members.clone(), ancestry.clone()],
+            observer: Some(Box::new(move |it| {
+                counted.event("accepted");
+                // It is no error if nobody listens.
+                drop(bell.send(Arc::clone(it)));
+                // How a model stands follows from the gate: if that moved the gate again, it would never rest.
+                if !is_own_state(it, own) {
+                    grows.notify_one();
+                }
+            })),
         };
         let relay = Relay {
             limits: config.limits(),
@@ -115,8 +153,16 @@ impl Ledger {
             hosts: config.relay_hosts.iter().cloned().collect(),
             ..Relay::default()
         };
+        let log = Arc::new(Log::open(&config.file(&host.state), options)?);
+        ancestry.follow(&log);
         let inner = Inner {
-            log: Arc::new(Log::open(&config.file(&host.state), options)?),
+            log,
+            ancestry,
+            growth,
+            gate: RwLock::default(),
+            pen: Mutex::default(),
+            shelf: host.shelf.clone(),
+            examiners: Semaphore::new(1),
             key,
             checkpoint_key,
             host: config.host.clone().unwrap_or_else(host_name),
@@ -124,8 +170,10 @@ impl Ledger {
             accepted,
             verifiers: Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get)),
             readers: Semaphore::new(READERS_MAX),
+            lookers: Arc::new(Semaphore::new(LOOKERS_MAX)),
             relay: Arc::new(relay),
             seats: Arc::new(Semaphore::new(config.clients_max.min(Semaphore::MAX_PERMITS))),
+            metrics,
             stop,
             config,
         };
@@ -146,16 +194,68 @@ impl Ledger {
             let _seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
             let (limits, leniency) = (self.0.config.limits(), self.0.config.leniency());
             let verified = spawn_blocking(move || Prepared::verify(&json, &limits, leniency)).await;
-            verified.map_err(|_| AppendError::Closed)??
+            verified.map_err(|_| AppendError::Closed)?.inspect_err(|_| self.0.metrics.event("invalid"))?
         };
+        self.foresee(prepared.event()).await?;
         Ok(self.submit(prepared).await?)
+    }
+
+    /// Does an UPDATE again before its turn comes, away from the thread that writes.
+    async fn foresee(&self, event: &Signed) -> Result<(), AppendError> {
+        if Ancestry::is_heavy(event) {
+            let _seat = self.0.examiners.acquire().await.map_err(|_| AppendError::Closed)?;
+            let (ancestry, event) = (self.0.ancestry.clone(), event.clone());
+            spawn_blocking(move || ancestry.foresee(&event)).await.map_err(|_| AppendError::Closed)?;
+        }
+        Ok(())
     }
 
     /// Checks the signature of an event on one of the threads for that.
     pub(crate) async fn verify(&self, claimed: Claimed) -> Result<Result<Signed, VerifyError>, AppendError> {
-        let _seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
+        let seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
         let leniency = self.0.config.leniency();
-        spawn_blocking(move || claimed.verify(leniency)).await.map_err(|_| AppendError::Closed)
+        let verified =
+            spawn_blocking(move || claimed.verify(leniency)).await.map_err(|_| AppendError::Closed)?;
+        drop(seat);
+        if let Ok(event) = &verified {
+            self.foresee(event).await?;
+        }
+        Ok(verified)
+    }
+
+    /// Writes down what this host knows of a model that is to be judged. Returns the event that says what it is.
+    pub(crate) fn vouch(&self, order: &Order, is_proven: bool) -> anyhow::Result<EventId> {
+        scribe::Scribe::new(self.clone(), self.0.shelf.clone()).vouch(order, is_proven)
+    }
+
+    /// Returns the newest event by which this host says what a model is, as its entry has it.
+    pub(crate) fn model_event(&self, entry: &Entry) -> anyhow::Result<Option<EventId>> {
+        let filter = Filter::default().author(self.address()).kind(Kind::MODEL);
+        let filter =
+            filter.tag("model_id", entry.id.as_str()).tag("sha256", &entry.artifact.sha256.to_string());
+        let found = self.log().query(&Query { filter: filter.limit(64), ..Query::default() });
+        let found = found.context("read the event log")?;
+        Ok(found.into_iter().max_by_key(|it| it.at.seq).map(|it| it.id))
+    }
+
+    /// Takes the pen: whoever looks whether something was said, and says it if not, must be alone.
+    pub(crate) fn pen(&self) -> MutexGuard<'_, ()> {
+        self.0.pen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a gate in the place of the one before.
+    pub(crate) fn set_gate(&self, gate: Option<Arc<Gate>>) {
+        *self.0.gate.write().unwrap_or_else(PoisonError::into_inner) = gate;
+    }
+
+    /// Returns the gate that the policy in force asks, if it asks one.
+    pub(crate) fn gate(&self) -> Option<Arc<Gate>> {
+        self.0.gate.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns what rings when the log grows by something that a gate may see.
+    pub(crate) fn growth(&self) -> &Arc<Notify> {
+        &self.0.growth
     }
 
     /// Queues an event for the log at once. The future says what became of it, when that is on disk.
@@ -164,13 +264,43 @@ impl Ledger {
         prepared: Prepared,
     ) -> impl Future<Output = Result<Outcome, AppendError>> + Send + use<> {
         let (answer, outcome) = oneshot::channel();
+        let (metrics, begun) = (Arc::clone(&self.0.metrics), Instant::now());
         // Whoever asked may have gone away; the event stays.
         let queued = self.0.log.submit(vec![prepared], Box::new(move |it| drop(answer.send(it))));
         async move {
-            queued?;
-            let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
-            outcomes.into_iter().next().ok_or(AppendError::Closed)
+            let outcome = async {
+                queued?;
+                let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
+                outcomes.into_iter().next().ok_or(AppendError::Closed)
+            };
+            let outcome = outcome.await;
+            match &outcome {
+                Ok(Outcome::Accepted(_)) => metrics.append(begun.elapsed()),
+                Ok(Outcome::Duplicate(_)) => metrics.event("duplicate"),
+                Ok(Outcome::Refused(why)) => metrics.event(why.prefix()),
+                Err(_) => metrics.event("error"),
+            }
+            outcome
         }
+    }
+
+    /// Returns the counters.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// Notes how the log and the outbox stand, for whoever reads the counters next.
+    pub(crate) async fn measure(&self) -> anyhow::Result<()> {
+        let relays = self.read(statuses).await?;
+        for it in relays {
+            let states =
+                [("pending", it.pending), ("taken", it.taken), ("refused", it.refused), ("lied", it.lied)];
+            for (state, count) in states {
+                self.0.metrics.outbox(&it.relay, state, count);
+            }
+        }
+        self.0.metrics.log(self.0.log.head().0, self.0.log.failure().is_some());
+        Ok(())
     }
 
     /// Reads the log on a thread that may wait for the disk.
@@ -181,6 +311,22 @@ impl Ledger {
         let _seat = self.0.readers.acquire().await.context("wait for the log")?;
         let ledger = self.clone();
         spawn_blocking(move || look(&ledger)).await.context("read on a thread")?.context("read the log")
+    }
+
+    /// Looks at the graph on a thread of its own, a few at once.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Ledger) -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
+        let seat = Arc::clone(&self.0.lookers).acquire_owned().await.context("wait for the graph")?;
+        let ledger = self.clone();
+        let look = move || {
+            let found = look(&ledger);
+            // Whoever asked may be gone: until the work has ended, its seat is taken.
+            drop(seat);
+            found
+        };
+        spawn_blocking(look).await.context("look on a thread")
     }
 
     /// Returns what holds for all clients of the relay.
@@ -196,6 +342,11 @@ impl Ledger {
     /// Returns what says that the daemon stops.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.0.stop
+    }
+
+    /// Returns the log as a graph.
+    pub(crate) fn ancestry(&self) -> &Arc<Ancestry> {
+        &self.0.ancestry
     }
 
     pub(crate) fn log(&self) -> &Arc<Log> {
@@ -238,6 +389,16 @@ impl Ledger {
     pub(crate) fn is_private(&self, kind: Kind) -> bool {
         self.0.config.is_private(kind)
     }
+}
+
+/// Says whether an event is this host's own word on how a model stands.
+fn is_own_state(accepted: &Accepted, own: Address) -> bool {
+    let event = &accepted.event;
+    let state = || Valid::read(event.tags()).result();
+    let is_state = |it: Option<ValidResult>| {
+        matches!(it, Some(ValidResult::Deployed | ValidResult::Held | ValidResult::Withdrawn))
+    };
+    event.kind() == Kind::VALID && event.author().address() == own && is_state(state())
 }
 
 /// Returns the key's file: the operator's, the service manager's, or our own.

@@ -1,17 +1,26 @@
-//! `hallmark lineage`: cards over plain files, without a daemon.
+//! `hallmark lineage`: cards over plain files without a daemon, and what the daemon's log says of models.
 //!
 //! What a card means is decided in the crate of the same name; here files are read and answers are shown.
 
 mod batch;
 mod card;
 mod crawl;
+mod daemon;
 mod eval;
 mod events;
+mod export;
+mod gate;
+mod impact;
+mod verify;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+pub(crate) use self::{
+    daemon::Daemon,
+    impact::{ask as ask_impact, told as told_impact},
+};
 use crate::Outcome;
 
 #[derive(Debug, Args)]
@@ -35,6 +44,14 @@ enum Command {
     Eval(eval::Arguments),
     /// Lists what a card visits.
     Crawl(crawl::Arguments),
+    /// Says whether what a model rests on is good enough for this host; exits 1 if it is not.
+    Gate(gate::Arguments),
+    /// Does an UPDATE again, bit for bit; exits 1 if it does not hold.
+    Verify(verify::Arguments),
+    /// Lists every model and host below a dataset, bytes, a model or an event.
+    Impact(impact::Arguments),
+    /// Tells other tools where a model comes from, or whether it passes the gate.
+    Export(export::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -44,5 +61,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Explain { item } => card::explain(item),
         Command::Eval(arguments) => eval::run(arguments),
         Command::Crawl(arguments) => crawl::run(arguments),
+        Command::Gate(arguments) => gate::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
+        Command::Impact(arguments) => impact::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
     }
 }

@@ -3,12 +3,15 @@
 //! Exit codes: 0 for success, 1 when what was checked does not hold, 2 when hallmark could not do its work.
 
 mod add;
+mod ancestry;
 mod cli;
 mod config;
 mod delivery;
 mod demo;
 mod engine;
 mod event;
+mod export;
+mod gate;
 mod gc;
 mod host;
 mod http;

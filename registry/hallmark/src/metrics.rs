@@ -1,6 +1,9 @@
 //! Everything that is counted: names, units and what they mean, on this one page.
 //!
-//! Nothing here names a model or a client, so the number of series does not grow with either.
+//! Nothing here names a model or a client, so the number of series does not grow with either. Relays are named: the
+//! config has them, and not many.
+
+mod present;
 
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+pub(crate) use self::present::{Present, Seated};
 use crate::{state::State, world::World};
 
 /// All counters of the daemon. To count is cheap and needs no other lock than a counter's own.
@@ -35,6 +39,14 @@ pub(crate) struct Metrics {
     refused: Family<Reason, Counter>,
     connections: Gauge,
     watchers: Gauge,
+    events: Family<Outcome, Counter>,
+    append: Histogram,
+    log_size: Gauge,
+    log_fails: Gauge,
+    sessions: Gauge,
+    subscriptions: Gauge,
+    sessions_ended: Family<Why, Counter>,
+    outbox: Family<Outbound, Gauge>,
 }
 
 impl Metrics {
@@ -54,6 +66,14 @@ impl Metrics {
             refused: Family::default(),
             connections: Gauge::default(),
             watchers: Gauge::default(),
+            events: Family::default(),
+            append: Histogram::new(exponential_buckets(0.000_1, 4.0, 9)),
+            log_size: Gauge::default(),
+            log_fails: Gauge::default(),
+            sessions: Gauge::default(),
+            subscriptions: Gauge::default(),
+            sessions_ended: Family::default(),
+            outbox: Family::default(),
         };
         it.register();
         it
@@ -74,6 +94,14 @@ impl Metrics {
         it.register("refused", "Requests and connections that a limit turned away, by limit: rate, requests, connections", self.refused.clone());
         it.register("connections", "Connections that stand", self.connections.clone());
         it.register("watchers", "Clients that watch /v1/watch", self.watchers.clone());
+        it.register("ledger_events", "Signed events that came, by outcome: accepted, duplicate, or the word that they were refused with", self.events.clone());
+        it.register_with_unit("ledger_append", "From an event's turn in the queue of the log to its commit on disk", Unit::Seconds, self.append.clone());
+        it.register("ledger_size", "Events in the log", self.log_size.clone());
+        it.register("ledger_fails", "1 if the last write to the log failed", self.log_fails.clone());
+        it.register("relay_sessions", "Clients of the event relay that are connected", self.sessions.clone());
+        it.register("relay_subscriptions", "Subscriptions that they hold together", self.subscriptions.clone());
+        it.register("relay_sessions_ended", "Clients of the event relay that are no longer connected, by cause: gone, stopped, slow, bound", self.sessions_ended.clone());
+        it.register("outbox_events", "Events for the relays of the config, by relay and state: pending, taken, refused, lied", self.outbox.clone());
     }
 
     pub(crate) fn reload(&self, outcome: &'static str) {
@@ -109,6 +137,38 @@ impl Metrics {
         Present::of(&self.watchers)
     }
 
+    /// Counts a signed event that came, by what became of it.
+    pub(crate) fn event(&self, outcome: &'static str) {
+        self.events.get_or_create(&Outcome { outcome }).inc();
+    }
+
+    /// Counts the time that an event took to be on disk.
+    pub(crate) fn append(&self, took: Duration) {
+        self.append.observe(took.as_secs_f64());
+    }
+
+    /// Notes how the log stands.
+    pub(crate) fn log(&self, size: u64, fails: bool) {
+        self.log_size.set(size.cast_signed());
+        self.log_fails.set(fails.into());
+    }
+
+    /// Notes how many events for a relay are in a state.
+    pub(crate) fn outbox(&self, relay: &str, state: &'static str, count: u64) {
+        let relay = relay.to_owned();
+        self.outbox.get_or_create(&Outbound { relay, state }).set(count.cast_signed());
+    }
+
+    /// Counts a client of the relay, and what it holds, for as long as the answer is held.
+    pub(crate) fn session(&self) -> Seated {
+        Seated::of(&self.sessions, &self.subscriptions)
+    }
+
+    /// Counts a client of the relay that is no longer there.
+    pub(crate) fn session_ended(&self, cause: &'static str) {
+        self.sessions_ended.get_or_create(&Why { cause }).inc();
+    }
+
     /// Writes all of it as Prometheus reads it; what a world tells is taken from this one.
     pub(crate) fn text(&self, world: &World) -> anyhow::Result<String> {
         let counts = world.counts();
@@ -136,6 +196,17 @@ struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Reason {
     limit: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Why {
+    cause: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outbound {
+    relay: String,
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -178,22 +249,5 @@ impl std::hash::Hash for Route {
 impl EncodeLabelValue for Route {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), std::fmt::Error> {
         self.name().encode(encoder)
-    }
-}
-
-/// Something that is counted while it is there.
-#[derive(Debug)]
-pub(crate) struct Present(Gauge);
-
-impl Present {
-    fn of(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Present {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }

@@ -13,7 +13,7 @@ use vault::{
 
 use crate::{
     config::{Config, Wanted},
-    policy::{Facts, PolicyConfig},
+    policy::{Descent, Facts, PolicyConfig},
 };
 
 /// A model that this host wants, or why it cannot have it.
@@ -182,7 +182,8 @@ impl Order {
     /// Returns what the policy weighs; what each file is inside, once that is known.
     pub(crate) fn facts<'f>(&'f self, formats: Option<&'f BTreeMap<String, Format>>) -> Facts<'f> {
         let sources = self.files.iter().map(|it| (it.want.name.as_str(), &it.sources[..])).collect();
-        Facts { entry: &self.listed.entry, size_bytes: self.size_bytes(), sources, formats }
+        let (entry, descent) = (&self.listed.entry, Descent::NotYet);
+        Facts { entry, size_bytes: self.size_bytes(), sources, formats, descent }
     }
 
     /// Returns what all files take together.

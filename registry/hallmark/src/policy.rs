@@ -4,6 +4,8 @@
 //! - Some rules also forbid the fetch. The others let the bytes come, so that a changed policy needs no network.
 //! - A rule sees facts and decides; it reads no disk and no clock.
 
+mod lineage;
+
 use std::collections::BTreeMap;
 
 use catalog::Entry;
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use spdx::{Expression, Licensee};
 use url::Url;
 use vault::{Source, inspect::Format};
+
+pub(crate) use self::lineage::{CardSource, Descent, Judged, LineageRule, OnFail};
 
 /// `[policy]`: what may run here. What is not set is not asked about.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -24,6 +28,8 @@ pub(crate) struct PolicyConfig {
     pub(crate) size_bytes_max: Option<u64>,
     /// From which origins files may be fetched, such as `https://huggingface.co`. Folders on this machine always may.
     pub(crate) sources: Option<Vec<AllowedOrigin>>,
+    /// What a model has to rest on.
+    pub(crate) lineage: Option<LineageRule>,
 }
 
 /// A licence on the list.
@@ -73,6 +79,8 @@ pub(crate) struct Facts<'f> {
     pub(crate) sources: Vec<(&'f str, &'f [Source])>,
     /// What each file turned out to be, once it is here.
     pub(crate) formats: Option<&'f BTreeMap<String, Format>>,
+    /// What it rests on, once that was looked at.
+    pub(crate) descent: Descent,
 }
 
 struct Rule {
@@ -82,11 +90,15 @@ struct Rule {
     judge: fn(&PolicyConfig, &Facts<'_>) -> Option<String>,
 }
 
-const RULES: [Rule; 4] = [
+/// The name of the rule about what a model rests on.
+pub(crate) const LINEAGE: &str = "lineage";
+
+const RULES: [Rule; 5] = [
     Rule { name: "licenses", forbids_fetch: false, judge: license },
     Rule { name: "formats", forbids_fetch: false, judge: formats },
     Rule { name: "size_bytes_max", forbids_fetch: true, judge: size },
     Rule { name: "sources", forbids_fetch: true, judge: sources },
+    Rule { name: LINEAGE, forbids_fetch: false, judge: descent },
 ];
 
 /// What the gate says.
@@ -109,6 +121,12 @@ impl PolicyConfig {
             }
         }
         ruling
+    }
+
+    /// Says whether a model that is held for these reasons alone stays deployed as it is.
+    pub(crate) fn keeps_previous(&self, why: &[Objection]) -> bool {
+        let keeps = self.lineage.as_ref().is_some_and(|it| it.on_fail == OnFail::KeepPrevious);
+        keeps && why.iter().all(|it| it.rule == LINEAGE)
     }
 
     /// Says whether a file may be fetched from there.
@@ -158,6 +176,10 @@ fn sources(policy: &PolicyConfig, facts: &Facts<'_>) -> Option<String> {
         list(origins),
         list(allowed.iter().map(|it| it.0.ascii_serialization()))
     ))
+}
+
+fn descent(policy: &PolicyConfig, facts: &Facts<'_>) -> Option<String> {
+    policy.lineage.as_ref()?.objection(&facts.descent)
 }
 
 /// Returns where a source is; nothing for a folder on this machine.

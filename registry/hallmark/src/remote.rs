@@ -1,56 +1,58 @@
-//! A client of the daemon that runs on the same state folder, over the Unix socket there.
+//! A client of the daemon: of the one that runs on the same state folder, over the Unix socket there, or of any over
+//! the network.
 //!
 //! - A daemon runs if its socket can be connected to; a socket that nobody listens on is a leftover.
 //! - Every answer is bounded. A daemon that ends half-way is an error that says so.
 
+mod lines;
 mod news;
+mod wire;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, path::Path};
 
 use anyhow::{Context as _, bail};
-use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{Method, Request, body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use bytes::Bytes;
+use hyper::{Method, Request, body::Incoming};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
-use tokio::{net::UnixStream, runtime::Runtime, time::timeout};
-use url::form_urlencoded;
+use tokio::runtime::Runtime;
+use url::{Url, form_urlencoded};
 
-pub(crate) use self::news::{Event, Events};
-use crate::{gc, host::Place, out, serve::socket_path, status::Row};
+pub(crate) use self::{
+    lines::Lines,
+    news::{Event, Events},
+    wire::{parse, refusal},
+};
+use self::{
+    lines::lines,
+    wire::{Peer, Problem, answer, request, whole, within},
+};
+use crate::{
+    gc,
+    host::Place,
+    out,
+    serve::socket_path,
+    status::{Relay, Row},
+};
 
-/// How long the daemon may take for what it only has to look up.
-const ANSWER_MAX: Duration = Duration::from_secs(30);
-/// The largest answer that is taken: a page of a thousand models with all they say.
-const ANSWER_BYTES_MAX: usize = 256 << 20;
-/// The longest line of an answer that comes line by line.
-const LINE_BYTES_MAX: usize = 4 << 20;
 /// How many models to ask for at once.
 const PAGE: usize = 1000;
 
-/// The daemon of a state folder.
+/// A daemon.
 pub(crate) struct Remote {
-    socket: PathBuf,
+    peer: Peer,
     runtime: Runtime,
-}
-
-/// What the daemon says when it cannot do what it was asked: an RFC 9457 problem document.
-#[derive(Debug, Deserialize)]
-struct Problem {
-    detail: String,
-    #[serde(default)]
-    remedy: String,
 }
 
 #[derive(Deserialize)]
 struct Page {
     models: Vec<Row>,
     next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Relays {
+    relays: Vec<Relay>,
 }
 
 #[derive(Deserialize)]
@@ -69,8 +71,7 @@ impl Remote {
     /// Returns the daemon of a place, if one runs. Settings of the command line that only count without one are
     /// named.
     pub(crate) fn find(place: &Place) -> anyhow::Result<Option<Self>> {
-        let state = std::path::absolute(&place.state).context("find the state folder")?;
-        let found = Self::find_in(&state)?;
+        let found = Self::on(&place.state)?;
         if found.is_some() && place.says_what_to_do() {
             out::note("a daemon runs on this state folder: its own config rules, not --config or --index");
         }
@@ -78,24 +79,35 @@ impl Remote {
     }
 
     /// Returns the daemon of a state folder, if one runs.
-    pub(crate) fn find_in(state: &Path) -> anyhow::Result<Option<Self>> {
-        let socket = socket_path(state);
+    pub(crate) fn on(state: &Path) -> anyhow::Result<Option<Self>> {
+        let state = std::path::absolute(state).context("find the state folder")?;
+        let socket = socket_path(&state);
         match std::os::unix::net::UnixStream::connect(&socket) {
-            Ok(_) => {}
-            Err(error) => {
-                return match error.kind() {
-                    // A path that is too long for a socket is none of a daemon either.
-                    io::ErrorKind::NotFound
-                    | io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::InvalidInput => Ok(None),
-                    _ => Err(error).with_context(|| {
-                        format!("ask the daemon at {}: be the user it runs as, or root", socket.display())
-                    }),
-                };
-            }
+            Ok(_) => Self::of(Peer::Socket(socket)).map(Some),
+            Err(error) => match error.kind() {
+                // A path that is too long for a socket is none of a daemon either.
+                io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput => {
+                    Ok(None)
+                }
+                _ => Err(error).with_context(|| {
+                    format!("ask the daemon at {}: be the user it runs as, or root", socket.display())
+                }),
+            },
         }
+    }
+
+    /// Returns the daemon at an address of the network.
+    pub(crate) fn at(url: &Url) -> anyhow::Result<Self> {
+        if url.scheme() != "http" {
+            bail!("{url} is not http://: what stands before the daemon and speaks TLS is for other clients");
+        }
+        let host = url.host_str().context("the daemon's address has no host")?;
+        Self::of(Peer::Net(format!("{host}:{}", url.port_or_known_default().unwrap_or(80))))
+    }
+
+    fn of(peer: Peer) -> anyhow::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        Ok(Some(Self { socket, runtime: runtime.context("start the runtime")? }))
+        Ok(Self { peer, runtime: runtime.context("start the runtime")? })
     }
 
     /// Runs a conversation with the daemon.
@@ -111,6 +123,13 @@ impl Remote {
     /// Lists how the models stand that the host asks for and the index does not have.
     pub(crate) async fn missing(&self) -> anyhow::Result<Vec<Row>> {
         self.rows_with(&[("state", "missing")]).await
+    }
+
+    /// Lists how the relays stand that the daemon publishes to: none if it keeps no log.
+    pub(crate) async fn relays(&self) -> anyhow::Result<Vec<Relay>> {
+        let (status, body) = within(self.send::<()>(Method::GET, "/v1/relays", None)).await?;
+        let bytes = within(whole(body)).await?;
+        if status == 404 { Ok(Vec::new()) } else { Ok(answer::<Relays>(status, &bytes)?.relays) }
     }
 
     async fn rows_with(&self, filters: &[(&str, &str)]) -> anyhow::Result<Vec<Row>> {
@@ -176,124 +195,40 @@ impl Remote {
             let id = id.parse().context("name the last event")?;
             parts.headers.insert("last-event-id", id);
         }
-        let (status, body) = within(self.exchange(Request::from_parts(parts, body))).await?;
+        let (status, body) = within(self.peer.exchange(Request::from_parts(parts, body))).await?;
         let mut events = Events::new(lines(status, body).await?);
         // Nothing is missed from here on.
         within(async { events.next().await.context("watch the daemon") }).await?;
         Ok(events)
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    /// Publishes a signed event. Returns the status and what the daemon said.
+    pub(crate) async fn publish<E: Serialize + ?Sized>(&self, event: &E) -> anyhow::Result<(u16, Bytes)> {
+        self.post("/v1/events", event).await
+    }
+
+    /// Asks something. Returns the status and what the daemon said.
+    pub(crate) async fn post<Q: Serialize + ?Sized>(
+        &self,
+        path: &str,
+        question: &Q,
+    ) -> anyhow::Result<(u16, Bytes)> {
+        let (status, body) = within(self.send(Method::POST, path, Some(question))).await?;
+        Ok((status, within(whole(body)).await?))
+    }
+
+    /// Asks for a page that has to be there, and reads it.
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let (status, body) = within(self.send::<()>(Method::GET, path, None)).await?;
         answer(status, &within(whole(body)).await?)
     }
 
-    async fn send<T: Serialize>(
+    async fn send<T: Serialize + ?Sized>(
         &self,
         method: Method,
         path: &str,
         body: Option<&T>,
     ) -> anyhow::Result<(u16, Incoming)> {
-        self.exchange(request(method, path, body)?).await
-    }
-
-    /// Sends one request over a connection of its own.
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> anyhow::Result<(u16, Incoming)> {
-        let stream = UnixStream::connect(&self.socket).await.context(ENDED)?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.context(ENDED)?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!("The connection to the daemon broke: {error}");
-            }
-        });
-        let response = sender.send_request(request).await.context(ENDED)?;
-        Ok((response.status().as_u16(), response.into_body()))
-    }
-}
-
-/// The daemon went away.
-const ENDED: &str = "the daemon ended before it answered; look at its log, and ask again once it runs";
-
-fn request<T: Serialize>(
-    method: Method,
-    path: &str,
-    body: Option<&T>,
-) -> anyhow::Result<Request<Full<Bytes>>> {
-    let request = Request::builder().method(method).uri(path).header("host", "localhost");
-    let request = match body {
-        Some(body) => {
-            let body = serde_json::to_vec(body).context("write the request as JSON")?;
-            request.header("content-type", "application/json").body(Full::from(body))
-        }
-        None => request.body(Full::default()),
-    };
-    request.context("write a request to the daemon")
-}
-
-async fn within<T>(answer: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    let late = || format!("the daemon did not answer for {} s: look at its log", ANSWER_MAX.as_secs());
-    timeout(ANSWER_MAX, answer).await.with_context(late)?
-}
-
-async fn whole(body: Incoming) -> anyhow::Result<Bytes> {
-    match Limited::new(body, ANSWER_BYTES_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) => Err(anyhow::Error::from_boxed(error).context(ENDED)),
-    }
-}
-
-fn answer<T: DeserializeOwned>(status: u16, bytes: &[u8]) -> anyhow::Result<T> {
-    if (200..300).contains(&status) { parse(bytes) } else { Err(refusal(bytes)) }
-}
-
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<T> {
-    serde_json::from_slice(bytes).context("read the daemon's answer: is it the same version of hallmark?")
-}
-
-fn refusal(bytes: &[u8]) -> anyhow::Error {
-    match parse::<Problem>(bytes) {
-        Ok(problem) if problem.remedy.is_empty() => anyhow::Error::msg(problem.detail),
-        Ok(problem) => anyhow::anyhow!("{}: {}", problem.detail, problem.remedy),
-        Err(error) => error,
-    }
-}
-
-async fn lines(status: u16, body: Incoming) -> anyhow::Result<Lines> {
-    if status != 200 {
-        return Err(refusal(&whole(body).await?));
-    }
-    Ok(Lines { body, buffer: BytesMut::new(), is_over: false })
-}
-
-/// An answer that comes line by line.
-pub(crate) struct Lines {
-    body: Incoming,
-    buffer: BytesMut,
-    is_over: bool,
-}
-
-impl Lines {
-    /// Returns the next line without its end; nothing when the answer is over.
-    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<String>> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|it| *it == b'\n') {
-                let line = self.buffer.split_to(end + 1);
-                let line = std::str::from_utf8(&line).context("read the daemon's answer")?;
-                return Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()));
-            }
-            if self.is_over {
-                return Ok(None);
-            }
-            if self.buffer.len() > LINE_BYTES_MAX {
-                bail!("a line of the daemon's answer is longer than {LINE_BYTES_MAX} bytes");
-            }
-            match self.body.frame().await {
-                Some(frame) => {
-                    let frame = frame.context(ENDED)?;
-                    self.buffer.extend(frame.data_ref().into_iter().flatten());
-                }
-                None => self.is_over = true,
-            }
-        }
+        self.peer.exchange(request(method, path, body)?).await
     }
 }

@@ -87,7 +87,8 @@ impl Daemon {
         let lock = StateLock::take(&host.state)?;
         // Before anything else that is alive: a log that is damaged ends the start, with nothing begun.
         let stop = CancellationToken::new();
-        let ledger = Ledger::open(&host, stop.clone())?;
+        let metrics = Arc::new(Metrics::new());
+        let ledger = Ledger::open(&host, Arc::clone(&metrics), stop.clone())?;
         let mut settings: HttpConfig = host.config.http.clone();
         settings.listen = arguments.listen.unwrap_or(settings.listen);
         let grace = Duration::from_secs(settings.stop_seconds_max);
@@ -97,11 +98,16 @@ impl Daemon {
         let doors = door::open(settings.listen, &socket_path(&host.state))?;
         let address = doors.address;
         let news = Arc::new(News::new(SystemClock.now().0, settings.events_kept));
-        let metrics = Arc::new(Metrics::new());
         let told = (news, Arc::clone(&metrics));
         let shelf = host.shelf.clone();
-        let (engine, engine_thread) =
-            start_engine(arguments.place.clone(), host, told, runtime.handle().clone(), stop.clone())?;
+        let (engine, engine_thread) = start_engine(
+            arguments.place.clone(),
+            host,
+            ledger.clone(),
+            told,
+            runtime.handle().clone(),
+            stop.clone(),
+        )?;
         if let Some(ledger) = &ledger {
             ledger.work(runtime.handle(), &shelf, engine.worlds());
         }
@@ -204,6 +210,7 @@ async fn signals(engine: &EngineHandle) -> anyhow::Result<()> {
 fn start_engine(
     place: Place,
     host: Host,
+    ledger: Option<Ledger>,
     (news, metrics): (Arc<News>, Arc<Metrics>),
     runtime: Handle,
     stop: CancellationToken,
@@ -212,7 +219,7 @@ fn start_engine(
     let ends = stop.clone();
     let work = move || {
         let _inside = runtime.enter();
-        match Engine::new(place, host, news, metrics) {
+        match Engine::new(place, host, ledger, news, metrics) {
             Ok((engine, handle)) => {
                 drop(sender.send(Ok(handle)));
                 runtime.block_on(engine.run(stop));

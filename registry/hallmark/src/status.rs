@@ -1,6 +1,7 @@
 //! `hallmark status`: what is where on this host, and why.
 
 mod disk;
+mod relays;
 mod row;
 mod table;
 mod watch;
@@ -8,8 +9,10 @@ mod watch;
 use anyhow::Context as _;
 use base::{Clock as _, SystemClock};
 use clap::Args;
+use serde::Serialize;
 
 pub(crate) use self::{
+    relays::Relay,
     row::Row,
     table::{Sheet, again, one_line, tone},
 };
@@ -25,7 +28,7 @@ pub(crate) struct Arguments {
     /// Go on and show what changes, until Ctrl-C; needs a daemon
     #[arg(long, conflicts_with = "json")]
     watch: bool,
-    /// A JSON array in place of the table
+    /// A JSON object in place of the tables: `models`, and `relays`, which only a daemon knows
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -41,17 +44,30 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         })?;
         return watch::run(&daemon).map(|()| Outcome::Holds);
     }
-    let rows = if let Some(daemon) = daemon {
-        daemon.converse(daemon.rows())?
+    let status = if let Some(daemon) = daemon {
+        let told = daemon.converse(async { Ok((daemon.rows().await?, daemon.relays().await?)) });
+        let (models, relays) = told?;
+        Status { models, relays: Some(relays) }
     } else {
         let host = Host::open(&arguments.place)?;
         let index = host.index()?;
-        disk::rows(&host, &index)?
+        Status { models: disk::rows(&host, &index)?, relays: None }
     };
     if arguments.json {
-        out::print(&(serde_json::to_string_pretty(&rows).context("write the status as JSON")? + "\n"))?;
+        out::print(&(serde_json::to_string_pretty(&status).context("write the status as JSON")? + "\n"))?;
     } else {
-        out::print(&Sheet::of_terminal().table(&rows, SystemClock.now()))?;
+        let now = SystemClock.now();
+        out::print(&Sheet::of_terminal().table(&status.models, now))?;
+        let relays = relays::table(status.relays.as_deref().unwrap_or_default(), now);
+        out::print(&(if relays.is_empty() { relays } else { format!("\n{relays}") }))?;
     }
     Ok(Outcome::Holds)
+}
+
+/// All that there is to say.
+#[derive(Serialize)]
+struct Status {
+    models: Vec<Row>,
+    /// The relays that are published to; null where no daemon runs.
+    relays: Option<Vec<Relay>>,
 }

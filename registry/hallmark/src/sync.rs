@@ -120,7 +120,7 @@ fn ends(
         let is_decided = |order: &&Order| order.files.iter().all(|it| fetched.contains_key(&it.want.digest));
         let (decided, rest) = std::mem::take(&mut open).into_iter().partition::<Vec<_>, _>(is_decided);
         open = rest;
-        ends.extend(decided.into_iter().map(|it| (it.id.to_string(), finish(host, it, fetched))));
+        ends.extend(decided.into_iter().map(|it| (it.id.to_string(), finish(host, None, it, fetched))));
     };
     settle(&fetched);
     if !wants.is_empty() {
@@ -233,7 +233,7 @@ fn report(id: &str, end: &End, json: bool) -> anyhow::Result<String> {
             let flaws = flaws.iter().map(|it| format!("  warning: {it}\n")).collect::<Vec<_>>().concat();
             format!("{id} {version}: deployed, {doubt} ({size}{news})\n{flaws}")
         }
-        End::Held { why } => {
+        End::Held { why, .. } => {
             let why = why.iter().map(ToString::to_string).collect::<Vec<_>>();
             format!("{id}: held: {}\n", why.join("; "))
         }

@@ -62,7 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let state = std::path::absolute(&arguments.state).context("find the state folder")?;
     let mut vigil = Vigil::begin(arguments);
     loop {
-        let trouble = match Remote::find_in(&state)? {
+        let trouble = match Remote::on(&state)? {
             Some(daemon) => match daemon.converse(vigil.keep(&daemon)) {
                 Ok(outcome) => return Ok(outcome),
                 Err(error) => error,

@@ -1,170 +1,214 @@
-//! How fast the log is, against limits measured in the same run: `cargo run --release -p ledger --example speed -- 1000000`.
-//!
-//! Prints one line for each figure. Run by hand, on a machine that has nothing else to do.
-#![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "a bench prints ratios")]
+//! Fills a log and times it, for `tests/bench/ledger`: `speed fill 1000000 FOLDER` leaves `ledger.sqlite` there;
+//! `speed recover` times bare signatures on all cores. Prints one JSON object.
+#![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "a bench prints figures")]
 
 use std::{
+    fs,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
 use base::{SystemClock, UnixSeconds};
 use ledger::{
-    Filter, Kind, Log, Options, Outcome, Policy, Prepared, Query, Scheme, SecretKey, Sid,
-    event::{Leniency, Limits},
+    Accepted, Filter, Fold, Kind, Live, Log, Options, Outcome, Policy, Prepared, Query, Scheme, SecretKey,
+    Sid, Signed,
     kinds::{Dataset, Operation},
-    log::verify_batch,
 };
+use secp256k1::{Message, ecdsa::RecoverableSignature};
+use serde_json::json;
 
-/// How many different signed events there are: more than fit in any cache of the log, few enough to sign.
-const ROUND: u64 = 20_000;
+/// How many events are signed at a time.
+const ROUND: u64 = 10_000;
+/// How many are in one transaction.
+const BATCH: usize = 512;
+/// How often a question is asked.
+const ASKED: usize = 500;
 
 fn main() {
-    let total: u64 = std::env::args().nth(1).and_then(|it| it.parse().ok()).unwrap_or(100_000);
-    let folder = tempfile::tempdir_in(std::env::args().nth(2).unwrap_or_else(|| ".".to_owned()));
-    let folder = folder.expect("a folder for the log");
-    let path = folder.path().join("ledger.sqlite");
-    let log = open(&path);
-    let mut first_rate = None;
-    let mut bare = 0.0;
-    for round in 0..total.div_ceil(ROUND) {
-        let texts = sign(round);
-        let started = Instant::now();
-        let verified = verify_batch(&texts, &Limits::default(), Leniency::default());
-        let verify = started.elapsed();
-        bare = ROUND as f64 / verify.as_secs_f64();
-        let prepared: Vec<Prepared> = verified.into_iter().map(|it| it.expect("signed above")).collect();
-        let started = Instant::now();
-        for batch in prepared.chunks(512) {
-            let outcomes = log.append(batch.to_vec()).expect("appended");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let found = match words[..] {
+        ["recover"] => recover(),
+        ["fill", total, folder] => fill(total.parse().expect("a number of events"), Path::new(folder)),
+        _ => panic!("speed recover, or speed fill EVENTS FOLDER"),
+    };
+    println!("{found}");
+}
+
+/// Recovers the key of one signature again and again, on all cores at once.
+fn recover() -> serde_json::Value {
+    let span = Duration::from_secs(3);
+    let one_core = move || {
+        let (message, key) =
+            (Message::from_digest([7; 32]), secp256k1::SecretKey::from_secret_bytes([9; 32]).expect("a key"));
+        let signature = RecoverableSignature::sign_ecdsa_recoverable(message, &key);
+        let (begun, mut done) = (Instant::now(), 0_u64);
+        while begun.elapsed() < span {
+            for _ in 0..100 {
+                signature.recover_ecdsa(message).expect("it was signed");
+            }
+            done += 100;
+        }
+        done as f64 / begun.elapsed().as_secs_f64()
+    };
+    let threads: Vec<_> = (0..cores()).map(|_| thread::spawn(one_core)).collect();
+    let rates: Vec<f64> = threads.into_iter().map(|it| it.join().expect("it only counts")).collect();
+    json!({ "cores": rates.len(), "per_core_per_s": rates.iter().sum::<f64>() / rates.len() as f64 })
+}
+
+/// Fills a log, and times appends at its beginning and at its end, a question, and what a start costs.
+fn fill(total: u64, folder: &Path) -> serde_json::Value {
+    let path = folder.join("ledger.sqlite");
+    let (log, _) = open(&path);
+    // What is compared is as long as to hold some closings of the index, and begins behind the first ten thousand.
+    let window = (total / 4).clamp(ROUND, 100_000);
+    let (mut early, mut late) = (Duration::ZERO, Duration::ZERO);
+    let mut done = 0;
+    while done < total {
+        let events = sign(done, done + ROUND);
+        let begun = Instant::now();
+        for batch in events.chunks(BATCH) {
+            let batch = batch.iter().cloned().map(Prepared::from).collect();
+            let outcomes = log.append(batch).expect("appended");
             assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))));
         }
-        let append = started.elapsed();
-        let rate = ROUND as f64 / append.as_secs_f64();
-        let first = *first_rate.get_or_insert(rate);
-        println!(
-            "at {:>8}: verify {bare:.0}/s on all cores; append alone {rate:.0}/s = {:.2} of the first round",
-            (round + 1) * ROUND,
-            rate / first
-        );
+        let took = begun.elapsed();
+        if (ROUND..ROUND + window).contains(&done) {
+            early += took;
+        }
+        done += ROUND;
+        if done > total - window {
+            late += took;
+        }
     }
-    pipelined(&log, total.div_ceil(ROUND), bare);
-    let own = query(&log);
+    let of_window = (window / ROUND * ROUND) as f64;
+    let query = p99(|| {
+        let filter = Filter::default().tag("sid", "0xMG").kind(Kind::DATASET).limit(100);
+        assert_eq!(log.query(&Query { filter, ..Query::default() }).expect("answered").len(), 100);
+    });
+    // As the files are if the process is killed now.
+    let crashed = folder.join("crashed");
+    fs::create_dir(&crashed).expect("a folder");
+    for name in ["ledger.sqlite", "ledger.sqlite-wal"] {
+        fs::copy(folder.join(name), crashed.join(name)).expect("a copy");
+    }
     let head = log.head();
     drop(log);
-    let bare = bare_query(&path);
-    println!(
-        "#sid + kind, limit 100: p99 is {:.2} of the bare query's",
-        own.as_secs_f64() / bare.as_secs_f64()
-    );
-    let started = Instant::now();
-    let log = open(&path);
-    println!("open {} events: {:?}", head.0, started.elapsed());
+    let begun = Instant::now();
+    let (log, applied) = open(&crashed.join("ledger.sqlite"));
+    let after_kill = begun.elapsed();
     assert_eq!(log.head(), head);
+    drop(log);
+    fs::remove_dir_all(&crashed).expect("removed");
+    let bare = bare_query(&path, &folder.join("bare.sqlite"));
+    json!({
+        "events": done,
+        "append_early_per_s": of_window / early.as_secs_f64(),
+        "append_late_per_s": of_window / late.as_secs_f64(),
+        "query_p99_ms": query.as_secs_f64() * 1000.0,
+        "bare_query_p99_ms": bare.as_secs_f64() * 1000.0,
+        "open_after_kill_ms": after_kill.as_secs_f64() * 1000.0,
+        "applied_after_kill": applied,
+    })
 }
 
-/// Verifies on all cores while the writer appends what is ready.
-fn pipelined(log: &Log, round: u64, bare: f64) {
-    let texts = sign(round);
-    let started = Instant::now();
-    std::thread::scope(|scope| {
-        for part in texts.chunks(texts.len().div_ceil(cores())) {
-            scope.spawn(move || {
-                let mut batches = Vec::new();
-                for batch in part.chunks(256) {
-                    let prepared = batch.iter().map(|it| {
-                        Prepared::verify(it, &Limits::default(), Leniency::default()).expect("signed above")
-                    });
-                    let (done, outcome) = std::sync::mpsc::channel();
-                    let prepared = prepared.collect();
-                    log.submit(prepared, Box::new(move |it| done.send(it.is_ok()).unwrap_or_default()))
-                        .expect("queued");
-                    batches.push(outcome);
-                }
-                assert!(batches.into_iter().all(|it| it.recv() == Ok(true)));
-            });
-        }
-    });
-    let rate = ROUND as f64 / started.elapsed().as_secs_f64();
-    println!("verify and append together: {rate:.0}/s = {:.2} of verifying alone", rate / bare);
-}
-
-/// Asks SQLite itself for the same rows, with an index made for just this question. Returns the p99.
-fn bare_query(path: &Path) -> Duration {
-    let conn = rusqlite::Connection::open(path).expect("the file opens");
+/// Asks SQLite itself for the same rows, of a copy with an index made for just this question.
+fn bare_query(log: &Path, copy: &Path) -> Duration {
+    fs::copy(log, copy).expect("a copy");
+    let conn = rusqlite::Connection::open(copy).expect("the file opens");
     conn.execute_batch("CREATE INDEX bare ON event (space, kind, created_at, id)").expect("an index");
     let sql =
         "SELECT json FROM event WHERE space = (SELECT no FROM space WHERE sid = '0xMG') AND kind = 30405
                ORDER BY created_at DESC, id LIMIT 100";
     let mut statement = conn.prepare(sql).expect("prepared");
-    let mut ask = || statement.query_map([], |row| row.get::<_, String>(0)).expect("asked").count();
-    let mut times: Vec<Duration> = (0..500)
+    let found = p99(|| {
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).expect("asked");
+        assert_eq!(rows.count(), 100);
+    });
+    drop(statement);
+    drop(conn);
+    fs::remove_file(copy).expect("removed");
+    found
+}
+
+fn p99(mut ask: impl FnMut()) -> Duration {
+    let mut times: Vec<Duration> = (0..ASKED)
         .map(|_| {
-            let started = Instant::now();
-            assert_eq!(ask(), 100);
-            started.elapsed()
+            let begun = Instant::now();
+            ask();
+            begun.elapsed()
         })
         .collect();
     times.sort_unstable();
-    println!("the bare query: median {:?}, p99 {:?}", times[250], times[495]);
-    times[495]
+    times[ASKED * 99 / 100]
 }
 
-fn query(log: &Log) -> Duration {
-    let filter = Filter::default().tag("sid", "0xMG").kind(Kind::DATASET).limit(100);
-    let query = Query { filter, ..Query::default() };
-    let mut times: Vec<Duration> = (0..500)
-        .map(|_| {
-            let started = Instant::now();
-            assert_eq!(log.query(&query).expect("answered").len(), 100);
-            started.elapsed()
-        })
-        .collect();
-    times.sort_unstable();
-    println!("#sid + kind, limit 100: median {:?}, p99 {:?}", times[250], times[495]);
-    let rare = Query { filter: Filter::default().tag("project_id", "proj_12345"), ..Query::default() };
-    let started = Instant::now();
-    let found = log.query(&rare).expect("answered").len();
-    println!("a tag with {found} events: {:?}", started.elapsed());
-    times[495]
+/// How many events were given to the fold since it was opened last.
+static APPLIED: AtomicU64 = AtomicU64::new(0);
+
+/// A fold that counts what it is given.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct Count(u64);
+
+impl Fold for Count {
+    const NAME: &'static str = "count";
+    const VERSION: u32 = 1;
+
+    fn apply(&mut self, _: &Accepted) {
+        self.0 += 1;
+        APPLIED.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
-fn open(path: &Path) -> Log {
-    let options =
-        Options { policy: Policy::default(), clock: Arc::new(SystemClock), folds: vec![], observer: None };
-    Log::open(path, options).expect("the log opens")
+/// Opens a log. Returns how many events its fold had to be given for that.
+fn open(path: &Path) -> (Log, u64) {
+    APPLIED.store(0, Ordering::Relaxed);
+    let options = Options {
+        policy: Policy::default(),
+        clock: Arc::new(SystemClock),
+        folds: vec![Arc::<Live<Count>>::default()],
+        observer: None,
+    };
+    let log = Log::open(path, options).expect("the log opens");
+    (log, APPLIED.load(Ordering::Relaxed))
 }
 
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+    thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-fn sign(round: u64) -> Vec<String> {
-    let sign = |number: u64| {
-        let key = SecretKey::from_bytes([u8::try_from(number % 200 + 1).unwrap_or(1); 32]).expect("a key");
-        let text = |name: &str, number: u64| Some(format!("{name}_{number}"));
-        let dataset = Dataset {
-            project_id: text("proj", number),
-            task_id: text("task", number),
-            category: Some("Sales".to_owned()),
-            format: Some("jsonl".to_owned()),
-            contributors: vec![format!("contributor_{}", number % 1000)],
-        };
-        let operation = Operation {
-            created_at: UnixSeconds(1_745_000_000 + number / 100),
-            sid: Sid::parse(if number.is_multiple_of(2) { "0xMG" } else { "0xFT" }).ok(),
-            content: format!("{{\"dataset\":[],\"number\":{number},\"text\":\"{}\"}}", "x".repeat(200)),
-            ..Operation::default()
-        };
-        key.sign(dataset.draft(operation), Scheme::SpecEip191).to_json()
-    };
-    let numbers: Vec<u64> = (round * ROUND..(round + 1) * ROUND).collect();
-    std::thread::scope(|scope| {
+/// Signs events on all cores.
+fn sign(from: u64, until: u64) -> Vec<Signed> {
+    let numbers: Vec<u64> = (from..until).collect();
+    thread::scope(|scope| {
         let parts: Vec<_> = numbers
             .chunks(numbers.len().div_ceil(cores()))
-            .map(|part| scope.spawn(move || part.iter().map(|it| sign(*it)).collect::<Vec<_>>()))
+            .map(|part| scope.spawn(move || part.iter().map(|it| event(*it)).collect::<Vec<_>>()))
             .collect();
         parts.into_iter().flat_map(|it| it.join().expect("signed")).collect()
     })
+}
+
+fn event(number: u64) -> Signed {
+    let key = SecretKey::from_bytes([u8::try_from(number % 200 + 1).unwrap_or(1); 32]).expect("a key");
+    let text = |name: &str, number: u64| Some(format!("{name}_{number}"));
+    let dataset = Dataset {
+        project_id: text("proj", number),
+        task_id: text("task", number),
+        category: Some("Sales".to_owned()),
+        format: Some("jsonl".to_owned()),
+        contributors: vec![format!("contributor_{}", number % 1000)],
+    };
+    let operation = Operation {
+        created_at: UnixSeconds(1_745_000_000 + number / 100),
+        sid: Sid::parse(if number.is_multiple_of(2) { "0xMG" } else { "0xFT" }).ok(),
+        content: format!("{{\"dataset\":[],\"number\":{number},\"text\":\"{}\"}}", "x".repeat(200)),
+        ..Operation::default()
+    };
+    key.sign(dataset.draft(operation), Scheme::SpecEip191)
 }

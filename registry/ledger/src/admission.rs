@@ -100,6 +100,19 @@ pub enum Refusal {
         /// What there is.
         clock: u64,
     },
+    /// What it says does not hold, by the rules of whoever derives something from it: see [`crate::Derived::examine`].
+    #[error(transparent)]
+    Content(#[from] Objection),
+}
+
+/// Why somebody who derives something from the log objects to an event.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{code} {text}")]
+pub struct Objection {
+    /// For programs, such as `E_LIMITS`.
+    pub code: &'static str,
+    /// Where and what, for people.
+    pub text: String,
 }
 
 impl Refusal {
@@ -113,6 +126,7 @@ impl Refusal {
             | Self::Sid { .. }
             | Self::Split(_)
             | Self::Auth(_)
+            | Self::Content(_)
             | Self::Seen { .. } => "invalid",
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! - A fold sees each event once, in the log's order, and knows no clock, no chance and no other state.
 //! - Its state has one byte form. Whoever replays the log gets the same bytes, and so the same digest.
+//! - What is derived may object to an event, so that nothing gets into the log that would have to be passed over.
 //! - The log keeps snapshots: a start applies what came after the last one, not the whole log.
 
 use std::sync::{PoisonError, RwLock};
@@ -9,7 +10,10 @@ use std::sync::{PoisonError, RwLock};
 use base::Sha256;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::event::Accepted;
+use crate::{
+    admission::Objection,
+    event::{Accepted, Signed},
+};
 
 /// State that follows from the log.
 pub trait Fold: Default + Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -66,6 +70,12 @@ pub trait Derived: Send + Sync {
     fn restore(&self, snapshot: Option<(u64, Vec<u8>)>);
     /// Takes the next event; one that it has seen already changes nothing.
     fn apply(&self, accepted: &Accepted);
+    /// Says whether an event may come into the log, after all that the log itself asks. `pending` are those that come
+    /// before it in the same batch and were not applied yet. Called by the thread that writes: it must not take long.
+    fn examine(&self, event: &Signed, pending: &mut dyn Iterator<Item = &Accepted>) -> Result<(), Objection> {
+        let _ = (event, pending);
+        Ok(())
+    }
     /// Returns how many events it has seen.
     fn size(&self) -> u64;
     /// Returns the bytes of its state.
@@ -101,5 +111,97 @@ impl<F: Fold> Derived for Live<F> {
 
     fn save(&self) -> Vec<u8> {
         self.read(|state, _| state.to_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use base::{UnixSeconds, time::HandClock};
+
+    use super::*;
+    use crate::{
+        Log, Options, Outcome, Policy, Prepared, Scheme, SecretKey, Sid,
+        kinds::{Operation, Post},
+    };
+
+    const NOW: UnixSeconds = UnixSeconds(1_000_000);
+
+    /// State that objects to what was said already.
+    #[derive(Debug, Default)]
+    struct Picky(Mutex<Vec<String>>);
+
+    impl Derived for Picky {
+        fn name(&self) -> &'static str {
+            "picky"
+        }
+
+        fn version(&self) -> u32 {
+            1
+        }
+
+        fn restore(&self, _: Option<(u64, Vec<u8>)>) {}
+
+        fn apply(&self, accepted: &Accepted) {
+            self.0.lock().unwrap().push(accepted.event.content().to_owned());
+        }
+
+        fn examine(
+            &self,
+            event: &Signed,
+            pending: &mut dyn Iterator<Item = &Accepted>,
+        ) -> Result<(), Objection> {
+            let applied = self.0.lock().unwrap();
+            let mut contents = applied.iter().map(String::as_str).chain(pending.map(|it| it.event.content()));
+            if contents.any(|it| it == event.content()) {
+                return Err(Objection { code: "E_AGAIN", text: "was said already".to_owned() });
+            }
+            Ok(())
+        }
+
+        fn size(&self) -> u64 {
+            self.0.lock().unwrap().len() as u64
+        }
+
+        fn save(&self) -> Vec<u8> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn what_is_derived_may_object_within_a_batch_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            policy: Policy::default(),
+            clock: Arc::new(HandClock::at(NOW)),
+            folds: vec![Arc::new(Picky::default())],
+            observer: None,
+        };
+        let log = Log::open(&folder.path().join("ledger.sqlite"), options).unwrap();
+        let say = |text: &str, second: u64| {
+            let sid = Some(Sid::parse("0xMG").unwrap());
+            let operation = Operation {
+                created_at: UnixSeconds(second),
+                sid,
+                content: text.to_owned(),
+                ..Operation::default()
+            };
+            Prepared::from(
+                SecretKey::from_bytes([9; 32]).unwrap().sign(Post::default().draft(operation), Scheme::Sdk),
+            )
+        };
+        let outcomes = log.append(vec![say("a", 1), say("a", 2), say("b", 3)]).unwrap();
+        let refused = |it: &Outcome| match it {
+            Outcome::Refused(why) => Some(format!("{}: {why}", why.prefix())),
+            _ => None,
+        };
+        let expected = Some("invalid: E_AGAIN was said already".to_owned());
+        assert_eq!(outcomes.iter().map(refused).collect::<Vec<_>>(), [None, expected.clone(), None]);
+        assert_eq!(
+            log.append(vec![say("b", 4)]).unwrap().iter().map(refused).collect::<Vec<_>>(),
+            [expected]
+        );
+        assert_eq!(log.head().0, 2);
     }
 }

@@ -117,6 +117,21 @@ impl SecretKey {
     }
 }
 
+impl SecretKey {
+    /// Signs a text as wallets do (EIP-191): `0x` and 130 hex digits.
+    pub fn sign_text(&self, text: &str) -> String {
+        let digest = Message::from_digest(personal_digest(text.as_bytes()));
+        let signature = RecoverableSignature::sign_ecdsa_recoverable(digest, &self.secret);
+        format!("0x{}", Signature::of(&signature))
+    }
+}
+
+/// Says whether a wallet's signature over a text, with or without `0x`, is by this address.
+pub fn signed_text(text: &str, signature: &str, by: Address) -> bool {
+    let parsed = Signature::parse(signature.strip_prefix("0x").unwrap_or(signature));
+    parsed.is_ok_and(|it| it.which(&[personal_digest(text.as_bytes())], by, false) == Ok(Some(0)))
+}
+
 /// Says whether others may read a secret.
 pub(crate) fn check_closed(path: &Path) -> Result<(), KeyError> {
     let meta = fs::metadata(path).map_err(|source| KeyError::Io { path: path.to_owned(), source })?;
@@ -158,6 +173,18 @@ mod tests {
         assert_eq!(format!("{made:?}"), format!("SecretKey(of {})", made.address()));
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(SecretKey::read(&path), Err(KeyError::Open { .. })));
+    }
+
+    #[test]
+    fn a_text_is_signed_as_wallets_do_it() {
+        // The account and the signature of web3.js' own documentation of `sign`.
+        let key =
+            SecretKey::parse("0x4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318").unwrap();
+        let signature = "0xb91467e570a6466aa9e9876cbcd013baba02900b8979d43fe208a4a4f339f5fd6007e74cd82e037b800186422fc2da167c747ef045e5d18a5f5d4300f8e1a0291c";
+        assert_eq!(key.sign_text("Some data"), signature);
+        assert!(signed_text("Some data", signature, key.address()));
+        assert!(!signed_text("Some date", signature, key.address()));
+        assert!(!signed_text("Some data", "0x00", key.address()));
     }
 
     #[test]

@@ -22,7 +22,7 @@ mod store;
 pub mod subspace;
 pub mod tree;
 
-pub use admission::{Policy, Refusal};
+pub use admission::{Objection, Policy, Refusal};
 pub use auth::{Auth, AuthTag};
 pub use event::{
     Accepted, Author, BodyId, Claimed, Draft, EventId, Kind, Leaf, Leniency, Limits, ParseError, Position,
@@ -30,7 +30,7 @@ pub use event::{
 };
 pub use filter::Filter;
 pub use fold::{Derived, Fold, Live};
-pub use key::SecretKey;
+pub use key::{SecretKey, signed_text};
 pub use log::{AppendError, Log, Options, Outcome, PageMark, Prepared, Query};
 pub use outbox::Outbox;
 pub use store::{DamageError, OpenError, StoreError, Stored};

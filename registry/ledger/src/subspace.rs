@@ -152,7 +152,7 @@ mod tests {
         Live, Log, Options, Outcome, Policy,
         event::{Scheme, Signed},
         key::SecretKey,
-        kinds::{Join, Operation},
+        kinds::{Join, Operation, Project},
     };
 
     fn key(number: u8) -> SecretKey {
@@ -229,6 +229,17 @@ mod tests {
                 "the creator needs no energy"
             );
         }
+    }
+
+    #[test]
+    fn those_whom_a_project_names_are_no_members_of_its_subspace() {
+        let sid = subspace(None).computed_sid();
+        let named = key(2).address();
+        let project =
+            Project { members: vec![named.to_string(), "0xAlice".to_owned()], ..Project::default() };
+        let project = key(1).sign(project.draft(operation(sid.clone())), Scheme::SpecEip191);
+        let state = folded(vec![create(1, None), project]);
+        assert!(!state.is_member(&sid, &named));
     }
 
     #[test]

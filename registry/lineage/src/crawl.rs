@@ -2,8 +2,11 @@
 //!
 //! - Breadth first, children before parents. Each event is queued once, so cycles end and memory is bounded.
 //! - The order of neighbours comes from the events or from the card's seed, never from arrival.
+//! - What others say of an event (that it was verified, approved, revoked) names it as parent, so it lies below it. A
+//!   crawl that goes up sees such statements if the card asks for them: they are visited, and nothing is followed from
+//!   them, so nobody draws anything else in by saying something.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use base::digest::Sha256;
 
@@ -13,6 +16,9 @@ use crate::{
     graph::{Graph, Node},
     item::{Direction, EventFilter, Item, Query, Start},
 };
+
+/// The kind of a vote.
+const VOTE: u32 = 30302;
 
 /// Why a crawl ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +69,7 @@ pub(crate) fn crawl(
     let mut walk = Walk::new(graph, item, at);
     walk.start(meter)?;
     let (mut visited, mut missing) = (Vec::new(), 0);
-    while let Some(node) = walk.queue.pop_front() {
+    while let Some((node, role)) = walk.queue.pop_front() {
         if visited.len() as u64 >= nodes_max {
             return Ok(Crawled { visited, stop: Stop::Limit, missing });
         }
@@ -71,12 +77,16 @@ pub(crate) fn crawl(
             missing += 1;
             continue;
         }
-        if !walk.allows(node) {
+        if role == Role::Link && !walk.allows(node) {
             continue;
         }
-        meter.charge(gas::VISIT)?;
-        visited.push(node);
-        walk.queue_neighbours(node, meter)?;
+        if walk.visit(node) {
+            meter.charge(gas::VISIT)?;
+            visited.push(node);
+        }
+        if role == Role::Link {
+            walk.queue_neighbours(node, meter)?;
+        }
         if walk.end == Some(node) {
             return Ok(Crawled { visited, stop: Stop::End, missing });
         }
@@ -105,14 +115,28 @@ impl Allowed {
     }
 }
 
+/// How a crawl came to an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Along a link, or as a start: the crawl goes on from it.
+    Link,
+    /// As a statement about another: it ends here, unless a link leads here too.
+    Statement,
+}
+
 struct Walk<'g> {
     graph: &'g Graph,
     item: &'g Item,
     at: u64,
     end: Option<Node>,
     allowed: Option<Allowed>,
-    queue: VecDeque<Node>,
+    statements: Option<Allowed>,
+    queue: VecDeque<(Node, Role)>,
     queued: Bits,
+    /// What was queued as a statement, and what was visited: only kept where there are statements, since without them
+    /// nothing is queued twice.
+    stated: Bits,
+    visited: Bits,
     /// How many of the first nodes in the queue were named by the card, which its filter does not touch.
     starts: usize,
     children: Vec<Node>,
@@ -120,14 +144,18 @@ struct Walk<'g> {
 
 impl<'g> Walk<'g> {
     fn new(graph: &'g Graph, item: &'g Item, at: u64) -> Self {
+        let twice = item.control.statements.as_ref().map_or(0, |_| graph.node_count());
         Self {
             graph,
             item,
             at,
             end: item.end.as_deref().and_then(|id| graph.find(id)),
             allowed: item.control.filter.as_ref().map(|it| Allowed::of(it, graph)),
+            statements: item.control.statements.as_ref().map(|it| Allowed::of(it, graph)),
             queue: VecDeque::new(),
             queued: Bits::new(graph.node_count()),
+            stated: Bits::new(twice),
+            visited: Bits::new(twice),
             starts: 0,
             children: Vec::new(),
         }
@@ -167,8 +195,16 @@ impl<'g> Walk<'g> {
         self.allowed.as_ref().is_none_or(|it| it.holds(self.graph, node))
     }
 
+    /// Notes that an event is visited. Returns false if it was already.
+    fn visit(&mut self, node: Node) -> bool {
+        self.statements.is_none() || self.visited.insert(node)
+    }
+
     fn queue_neighbours(&mut self, node: Node, meter: &mut Meter) -> Result<(), Flaw> {
         let direction = self.item.control.direction;
+        if self.statements.is_some() {
+            self.queue_statements(node, meter)?;
+        }
         if direction != Direction::Up {
             let mut children = std::mem::take(&mut self.children);
             self.graph.children_into(node, self.at, &mut children);
@@ -190,6 +226,34 @@ impl<'g> Walk<'g> {
         Ok(())
     }
 
+    /// Queues what is said of an event. Whoever votes again takes the earlier vote back.
+    fn queue_statements(&mut self, node: Node, meter: &mut Meter) -> Result<(), Flaw> {
+        let graph = self.graph;
+        let mut children = std::mem::take(&mut self.children);
+        graph.children_into(node, self.at, &mut children);
+        // All of them are looked at, so all are paid for.
+        meter.charge(gas::EDGE.saturating_mul(children.len() as u64))?;
+        children.retain(|it| self.statements.as_ref().is_some_and(|wanted| wanted.holds(graph, *it)));
+        let mut last = BTreeMap::new();
+        for vote in children.iter().filter(|it| graph.kind(**it) == VOTE) {
+            let place = last.entry(graph.author(*vote)).or_insert(0);
+            *place = graph.seq(*vote).max(*place);
+        }
+        // In the ledger's order: the date is what the voter says.
+        let counts = |vote: Node| last.get(&graph.author(vote)) == Some(&graph.seq(vote));
+        children.retain(|it| graph.kind(*it) != VOTE || counts(*it));
+        if let Some(seed) = &self.item.job.seed {
+            children.sort_by_cached_key(|node| seeded(seed, &graph.id(*node)));
+        }
+        for child in &children {
+            if self.stated.insert(*child) {
+                self.queue.push_back((*child, Role::Statement));
+            }
+        }
+        self.children = children;
+        Ok(())
+    }
+
     fn queue_all(&mut self, nodes: &mut [Node], meter: &mut Meter) -> Result<(), Flaw> {
         // Paid for before it is sorted: a wide fan-in that the gas does not reach costs nothing.
         meter.charge(gas::EDGE.saturating_mul(nodes.len() as u64))?;
@@ -204,7 +268,7 @@ impl<'g> Walk<'g> {
 
     fn enqueue(&mut self, node: Node) {
         if self.queued.insert(node) {
-            self.queue.push_back(node);
+            self.queue.push_back((node, Role::Link));
         }
     }
 }
@@ -215,7 +279,7 @@ fn seeded(seed: &str, id: &str) -> [u8; 32] {
 }
 
 /// Finds the events of a query, by time and id.
-fn find(graph: &Graph, query: &Query, at: u64) -> Vec<Node> {
+pub(crate) fn find(graph: &Graph, query: &Query, at: u64) -> Vec<Node> {
     let allowed = Allowed::of(&query.filter, graph);
     let has_tags = |node: Node| {
         let (tags, _) = graph.fields(node);

@@ -13,6 +13,7 @@ use crate::{
 pub fn explain(item: &Item) -> String {
     let mut lines = vec![title(item), crawl(item), bounds(item)];
     lines.extend(filter(item));
+    lines.extend(statements(item));
     lines.push(match item.job.spec.len() {
         1 => "From what it visited it takes one feature:".to_owned(),
         count => format!("From what it visited it takes {count} features:"),
@@ -82,6 +83,12 @@ fn filter(item: &Item) -> Option<String> {
     let filter = item.control.filter.clone()?;
     let query = Query { filter, tags: std::collections::BTreeMap::new() };
     Some(format!("Besides the start it visits only events {}.", wanted(&query)))
+}
+
+fn statements(item: &Item) -> Option<String> {
+    let filter = item.control.statements.clone()?;
+    let query = Query { filter, tags: std::collections::BTreeMap::new() };
+    Some(format!("With each it visits what is said about it: events {}.", wanted(&query)))
 }
 
 fn describe(feature: &Feature) -> String {
@@ -215,12 +222,13 @@ mod tests {
             {"n":"a","sel":"sum(meta.x)","agg":"hist","t":"num","b":[1,"2.5"],"w":"30d@at","d":0},
             {"n":"b","sel":"meta","agg":"sum","t":"num"}]},
             "o":{"ut":"UPDATE","fields":{"score":"s"},"wl":["0xb"]},
-            "ctl":{"det":false,"maxN":7,"gas":9,"dir":"up","f":{"kinds":[1,2]}}}"#;
+            "ctl":{"det":false,"maxN":7,"gas":9,"dir":"up","f":{"kinds":[1,2]},"st":{"kinds":[30302]}}}"#;
         insta::assert_snapshot!(explain(&Item::read(card).unwrap()), @r#"
-        Card gate, job J, hash 0xbce1862a581d4f8f080a00e0420b3b1e227739a7981d4f414f0f5d17174fe253.
+        Card gate, job J, hash 0x1a99d73c4e9881732209d1756414828585762e6fe4992272fe5aec27c8843d92.
         It starts at all events of kind 30404, by 0xa, whose model_id is "m" and follows its parents, and theirs, until nothing is left.
         It visits at most 5 events and uses at most 9 gas.
         Besides the start it visits only events of kind 1 or 2.
+        With each it visits what is said about it: events of kind 30302.
         From what it visited it takes 2 features:
           a = the histogram over all events of the sum of `meta.x` in each, taken as numbers, in bins between 1, 2.5, of the last 30 days up to the checkpoint; 0 if there is none
           b is wrong: E_SEL at /j/spec/1/sel: expected `.` and a name

@@ -5,15 +5,23 @@
 //! - No JSON is parsed after [`Graph::push`].
 //! - About 150 bytes an event with two parents and 120 bytes of content; the README of the bench has figures.
 
+mod below;
 pub(crate) mod children;
 pub(crate) mod columns;
+mod links;
 mod names;
 pub(crate) mod pack;
 
-use std::{borrow::Cow, cmp::Ordering, collections::BTreeSet};
+use std::{
+    borrow::Cow,
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
+pub use below::Below;
 use children::Children;
 use columns::Column;
+use links::Bearers;
 use names::Names;
 use pack::{Keys, Values, View};
 
@@ -42,6 +50,16 @@ pub enum GraphError {
         /// The place it said it has.
         seq: u64,
     },
+    /// It was to be linked by name, and its place is before that of another.
+    #[error("event {id} at {seq} comes after {newest}: names are looked up in the ledger's order")]
+    Order {
+        /// Which event was not taken.
+        id: String,
+        /// Its place.
+        seq: u64,
+        /// The last place so far.
+        newest: u64,
+    },
 }
 
 /// The events of a ledger as a graph.
@@ -50,10 +68,15 @@ pub struct Graph {
     ids: Names,
     people: Names,
     keys: Keys,
+    bearers: Bearers,
     seq: Vec<u32>,
-    created_at: Vec<u64>,
-    kind: Vec<u32>,
-    author: Vec<u32>,
+    /// In seconds; [`ABSENT`] for the few that do not fit, whose times are in `odd_times`.
+    created_at: Vec<u32>,
+    odd_times: BTreeMap<Node, u64>,
+    /// Which pair of kind and author: there are few, and many events of each.
+    voice: Vec<u32>,
+    voices: Vec<(u32, u32)>,
+    voice_numbers: BTreeMap<(u32, u32), u32>,
     /// Where a node's parents stand in `parents`, and how many they are.
     parents_at: Vec<(u32, u32)>,
     parents: Vec<Node>,
@@ -88,6 +111,27 @@ impl Graph {
         self.push_with_links(event, &[])
     }
 
+    /// Takes an event, and links it to the events before it that it means by name. Events have to come in the order of
+    /// their places, so that everybody means the same ones.
+    pub fn push_by_name(&mut self, event: &Event) -> Result<bool, GraphError> {
+        if event.seq <= self.newest_seq {
+            let newest = self.newest_seq;
+            return Err(GraphError::Order { id: event.id.clone(), seq: event.seq, newest });
+        }
+        let is_kind = |node: Node, kind: u32| self.is_visible(node, u64::MAX) && self.kind(node) == kind;
+        let meant = |name: links::Name| {
+            let by_id = name.as_id().and_then(|(kind, id)| self.find(id).filter(|it| is_kind(*it, kind)));
+            Some(self.id(by_id.or_else(|| self.bearers.find(&name))?).into_owned())
+        };
+        let links: Vec<String> =
+            links::used(event).into_iter().filter_map(meant).filter(|it| *it != event.id).collect();
+        let is_new = self.push_with_links(event, &links)?;
+        if let Some(node) = self.find(&event.id).filter(|_| is_new) {
+            self.bearers.take(event, node);
+        }
+        Ok(is_new)
+    }
+
     /// Takes an event, and ids of further parents that were found by the names in it.
     pub fn push_with_links(&mut self, event: &Event, links: &[String]) -> Result<bool, GraphError> {
         let seq = u32::try_from(event.seq).ok().filter(|it| *it != 0 && *it != ABSENT);
@@ -106,13 +150,16 @@ impl Graph {
             }
         }
         let author = self.people.intern(&event.pubkey).ok_or_else(full)?;
+        let voice = self.voice(event.kind, author).ok_or_else(full)?;
         let packed_at = u32::try_from(self.packed.len()).map_err(|_| full())?;
         let parents_at = u32::try_from(self.parents.len()).map_err(|_| full())?;
         self.pack(event);
         let index = node as usize;
-        self.created_at[index] = event.created_at;
-        self.kind[index] = event.kind;
-        self.author[index] = author;
+        self.created_at[index] = u32::try_from(event.created_at).unwrap_or(ABSENT);
+        if self.created_at[index] == ABSENT {
+            self.odd_times.insert(node, event.created_at);
+        }
+        self.voice[index] = voice;
         self.packed_at[index] = packed_at;
         self.parents_at[index] = (parents_at, u32::try_from(parents.len()).map_err(|_| full())?);
         for parent in &parents {
@@ -147,8 +194,7 @@ impl Graph {
         self.seal();
         self.seq.shrink_to_fit();
         self.created_at.shrink_to_fit();
-        self.kind.shrink_to_fit();
-        self.author.shrink_to_fit();
+        self.voice.shrink_to_fit();
         self.parents_at.shrink_to_fit();
         self.parents.shrink_to_fit();
         self.packed_at.shrink_to_fit();
@@ -170,9 +216,11 @@ impl Graph {
     /// Returns about how many bytes of memory the graph takes.
     pub fn memory_bytes(&self) -> usize {
         let tables = self.seq.capacity() * 4
-            + self.created_at.capacity() * 8
-            + self.kind.capacity() * 4
-            + self.author.capacity() * 4
+            + self.created_at.capacity() * 4
+            + self.voice.capacity() * 4
+            + self.voices.len() * 32
+            + self.odd_times.len() * 24
+            + self.bearers.memory_bytes()
             + self.parents_at.capacity() * 8
             + self.packed_at.capacity() * 4;
         let edges = self.parents.capacity() * 4 + self.children.memory_bytes();
@@ -187,7 +235,7 @@ impl Graph {
 
     /// Returns the largest time that a visible event says it was made at, 0 without any.
     pub(crate) fn newest_time(&self, at: u64) -> u64 {
-        self.visible(at).map(|node| self.created_at[node as usize]).max().unwrap_or(0)
+        self.visible(at).map(|node| self.created_at(node)).max().unwrap_or(0)
     }
 
     /// Lists the visible events, in no order that means anything.
@@ -214,11 +262,11 @@ impl Graph {
     }
 
     pub(crate) fn pubkey(&self, node: Node) -> Cow<'_, str> {
-        self.people.text(self.author[node as usize])
+        self.people.text(self.author(node))
     }
 
     pub(crate) fn author(&self, node: Node) -> u32 {
-        self.author[node as usize]
+        self.voices[self.voice[node as usize] as usize].1
     }
 
     pub(crate) fn find_author(&self, pubkey: &str) -> Option<u32> {
@@ -230,11 +278,14 @@ impl Graph {
     }
 
     pub(crate) fn created_at(&self, node: Node) -> u64 {
-        self.created_at[node as usize]
+        match self.created_at[node as usize] {
+            ABSENT => self.odd_times.get(&node).copied().unwrap_or(0),
+            seconds => u64::from(seconds),
+        }
     }
 
     pub(crate) fn kind(&self, node: Node) -> u32 {
-        self.kind[node as usize]
+        self.voices[self.voice[node as usize] as usize].0
     }
 
     pub(crate) fn keys(&self) -> &Keys {
@@ -280,12 +331,21 @@ impl Graph {
         if node as usize == self.seq.len() {
             self.seq.push(ABSENT);
             self.created_at.push(0);
-            self.kind.push(0);
-            self.author.push(0);
+            self.voice.push(0);
             self.parents_at.push((0, 0));
             self.packed_at.push(0);
         }
         Some(node)
+    }
+
+    /// Returns the number of a pair of kind and author.
+    fn voice(&mut self, kind: u32, author: u32) -> Option<u32> {
+        let next = u32::try_from(self.voices.len()).ok()?;
+        let number = *self.voice_numbers.entry((kind, author)).or_insert(next);
+        if number == next {
+            self.voices.push((kind, author));
+        }
+        Some(number)
     }
 
     fn pack(&mut self, event: &Event) {

@@ -7,6 +7,7 @@
 //! - every walk is bounded by the card's limits, and a bound that is hit says so.
 
 pub mod case;
+mod claim;
 mod crawl;
 mod evaluate;
 mod event;
@@ -31,13 +32,14 @@ mod value;
 mod walk;
 mod window;
 
+pub use claim::{CARD, Claim, MODEL, VALIDATION};
 pub use crawl::Stop;
 pub use evaluate::{Caps, Checkpoint, Crawl, Evaluation, Extraction, Visit, evaluate, extract, list};
 pub use event::{Content, Event};
 pub use explain::explain;
 pub use features::{Extracted, FeatureVector};
 pub use flaw::{Code, Flaw};
-pub use graph::{Graph, GraphError};
+pub use graph::{Below, Graph, GraphError};
 pub use item::{
     Control, Direction, EventFilter, Feature, Item, Job, ModelName, ModelNameError, Output, Provenance,
     Query, ResultFields, Spec, Start,
@@ -46,6 +48,6 @@ pub use model::{Judgement, Model};
 pub use num::Num;
 pub use schema::{ITEM_SCHEMA, UPDATE_SCHEMA};
 pub use selector::{Agg, Condition, Op, Path, Root, Selector, SelectorError, Step};
-pub use update::{Standing, Update, Written, cid_of, may_write, parse_cid, payload};
+pub use update::{Standing, Update, Written, cid_of, is_same_author, may_write, parse_cid, payload};
 pub use value::Type;
 pub use window::{Unit, Window, WindowError};

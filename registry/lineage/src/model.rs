@@ -154,6 +154,30 @@ impl Model {
         }
     }
 
+    /// Says by how much a vector falls short of what a rule asks that would have been enough: `approvals 1 < 2`.
+    ///
+    /// Of several such rules, by the one that is nearest. Empty for engines that do not judge by single features.
+    pub fn shortfalls(
+        &self,
+        features: &FeatureVector,
+        is_enough: impl Fn(&Judgement) -> bool,
+    ) -> Vec<String> {
+        let Engine::Rules(rules) = &self.engine else { return Vec::new() };
+        rules.shortfalls(features, |judged| self.classed(judged).is_ok_and(|it| is_enough(&it)))
+    }
+
+    /// Returns the engine's name.
+    pub fn engine(&self) -> &'static str {
+        match self.engine {
+            Engine::Linear(_) => "linreg",
+            Engine::Tree(_) => "tree",
+            Engine::Forest(_) => "gbt",
+            Engine::Rules(_) => "rules",
+            Engine::Layers(_) => "mlp",
+            Engine::External => "ext",
+        }
+    }
+
     /// Runs the model.
     pub(crate) fn judge(&self, features: &FeatureVector, meter: &mut Meter) -> Result<Judgement, Flaw> {
         if self.is_external() {
@@ -170,6 +194,12 @@ impl Model {
             Engine::Layers(layers) => Judged::score(layers.run(&inputs, meter)?),
             Engine::External => Judged::score(Num::ZERO),
         };
+        self.classed(&judged)
+    }
+
+    /// Gives a score its label and action, as the classes have them.
+    fn classed(&self, judged: &Judged) -> Result<Judgement, Flaw> {
+        let judged = judged.clone();
         let overflow = || Flaw::new(Code::EOverflow, "", "the score is not smaller than 10^9");
         let score = judged.score.to_score().ok_or_else(overflow)?;
         let class = self.classes.iter().find(|it| it.from <= score);

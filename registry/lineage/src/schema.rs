@@ -19,7 +19,7 @@ mod tests {
         update,
     };
 
-    const CARD: &str = r#"{"v":"1","id":"a","s":"x","e":"y","j":{"jid":"J","m":"OP_AI_EVAL","mod":"m:1","seed":"s","limit":5,"spec":[{"n":"f","sel":"meta.a","agg":"hist","t":"num","w":"1d","d":0,"b":[1]}]},"o":{"ut":"UPDATE","ref":"item_id","fields":["score"],"sig":true,"wl":["0xa"]},"p":{"creator":"0xa","ts":1,"nonce":"1"},"ctl":{"det":true,"maxN":1,"gas":1,"dir":"up","f":{"kinds":[1],"pk":["a"]},"eps":"0.1"}}"#;
+    const CARD: &str = r#"{"v":"1","id":"a","s":"x","e":"y","j":{"jid":"J","m":"OP_AI_EVAL","mod":"m:1","seed":"s","limit":5,"spec":[{"n":"f","sel":"meta.a","agg":"hist","t":"num","w":"1d","d":0,"b":[1]}]},"o":{"ut":"UPDATE","ref":"item_id","fields":["score"],"sig":true,"wl":["0xa"]},"p":{"creator":"0xa","ts":1,"nonce":"1"},"ctl":{"det":true,"maxN":1,"gas":1,"dir":"up","f":{"kinds":[1],"pk":["a"]},"st":{"kinds":[1],"pk":["a"]},"eps":"0.1"}}"#;
 
     fn at<'j>(json: &'j Json, path: &str) -> &'j Json {
         path.split('/').filter(|it| !it.is_empty()).fold(json, |json, key| match json {
@@ -64,6 +64,7 @@ mod tests {
         check_object(&schema, "properties/p", &PROVENANCE_KEYS);
         check_object(&schema, "properties/ctl", &CONTROL_KEYS);
         check_object(&schema, "properties/ctl/properties/f", &FILTER_KEYS);
+        check_object(&schema, "properties/ctl/properties/st", &FILTER_KEYS);
         let schema = Json::parse(UPDATE_SCHEMA).unwrap();
         check_object(&schema, "", &update::KEYS);
         check_object(&schema, "properties/at", &["root", "seq"]);
@@ -80,6 +81,7 @@ mod tests {
             ("properties/p", "p"),
             ("properties/ctl", "ctl"),
             ("properties/ctl/properties/f", "ctl/f"),
+            ("properties/ctl/properties/st", "ctl/st"),
         ];
         Item::admit(CARD).unwrap();
         for (path, place) in parts {
@@ -93,8 +95,9 @@ mod tests {
                     continue;
                 }
                 let refused = Item::admit(&card.canonical()).is_err();
-                // A start is one of two keys, an aggregation one of two places: the schema says so elsewhere.
-                let needed = required.contains(&key) || key == "s" || key == "agg";
+                // A start is one of two keys, an aggregation one of two places, and statements belong to one direction:
+                // the schema says so elsewhere.
+                let needed = required.contains(&key) || ["s", "agg", "dir"].contains(&key);
                 assert_eq!(refused, needed, "{place}/{key}");
             }
         }

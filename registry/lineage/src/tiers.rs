@@ -193,8 +193,51 @@ pub struct Heavy {
 }
 
 impl Heavy {
+    /// Says why an event would be refused, if it would.
+    pub fn check(&self, policy: &Policy, said: &Said) -> Result<(), Flaw> {
+        let wrong = |place: &str, text: &str| Err(Flaw::new(Code::EMismatch, place, text));
+        match &said.phase {
+            Phase::Commit { .. } => Ok(()),
+            Phase::Reveal { commit, core, salt } => {
+                let Some(result) = self.results.get(commit) else {
+                    return wrong("/commit", "no such commit is known");
+                };
+                if result.executor != said.author {
+                    let text = format!("{} committed, {} reveals", result.executor, said.author);
+                    return Err(Flaw::new(Code::EUpdater, "/commit", text));
+                }
+                if said.checkpoint < result.committed.saturating_add(policy.reveal_after) {
+                    return wrong("/phase", "revealed too soon after the commit");
+                }
+                if Phase::commit_digest(core, salt) != result.digest {
+                    return wrong("/core", "this is not what was committed to");
+                }
+                Ok(())
+            }
+            Phase::Attest { reveal, .. } => {
+                let result = self.reveals.get(reveal).and_then(|it| self.results.get(it));
+                let Some((executor, revealed)) =
+                    result.and_then(|it| Some((&it.executor, it.revealed.as_ref()?)))
+                else {
+                    return wrong("/reveal", "no such reveal is known");
+                };
+                let is_drawn = policy.drawn.as_ref().is_none_or(|it| it.contains(&said.author));
+                if *executor == said.author || !is_drawn {
+                    let text = format!("{} is not among those who attest this", said.author);
+                    return Err(Flaw::new(Code::EUpdater, "", text));
+                }
+                if !revealed.attests.contains_key(&said.author) && revealed.attests.len() >= ATTESTERS_MAX {
+                    let text = format!("at most {ATTESTERS_MAX} attest one result");
+                    return Err(Flaw::new(Code::ELimits, "", text));
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// Takes one event. What is refused changes nothing, and the flaw says why.
     pub fn take(&mut self, policy: &Policy, said: Said) -> Result<(), Flaw> {
+        self.check(policy, &said)?;
         match said.phase {
             Phase::Commit { item, digest } => {
                 let result = Promise {
@@ -205,59 +248,28 @@ impl Heavy {
                     revealed: None,
                 };
                 self.results.entry(said.event).or_insert(result);
-                Ok(())
             }
-            Phase::Reveal { commit, core, salt } => {
-                let wrong = |place: &str, text: &str| Err(Flaw::new(Code::EMismatch, place, text));
-                let Some(result) = self.results.get_mut(&commit) else {
-                    return wrong("/commit", "no such commit is known");
-                };
-                if result.executor != said.author {
-                    let text = format!("{} committed, {} reveals", result.executor, said.author);
-                    return Err(Flaw::new(Code::EUpdater, "/commit", text));
-                }
-                if said.checkpoint < result.committed.saturating_add(policy.reveal_after) {
-                    return wrong("/phase", "revealed too soon after the commit");
-                }
-                if Phase::commit_digest(&core, &salt) != result.digest {
-                    return wrong("/core", "this is not what was committed to");
-                }
+            Phase::Reveal { commit, core, .. } => {
+                let Some(result) = self.results.get_mut(&commit) else { return Ok(()) };
                 // Only one core fits the commit, so a second reveal says the same as the first.
                 if result.revealed.is_none() {
-                    result.revealed =
-                        Some(Revealed { core, checkpoint: said.checkpoint, attests: BTreeMap::new() });
+                    let attests = BTreeMap::new();
+                    result.revealed = Some(Revealed { core, checkpoint: said.checkpoint, attests });
                 }
                 self.reveals.insert(said.event, commit);
-                Ok(())
             }
             Phase::Attest { reveal, core } => {
                 let result = self.reveals.get(&reveal).and_then(|it| self.results.get_mut(it));
-                let Some((executor, revealed)) =
-                    result.and_then(|it| Some((&it.executor, it.revealed.as_mut()?)))
-                else {
-                    return Err(Flaw::new(Code::EMismatch, "/reveal", "no such reveal is known"));
-                };
-                let is_drawn = policy.drawn.as_ref().is_none_or(|it| it.contains(&said.author));
-                if *executor == said.author || !is_drawn {
-                    let text = format!("{} is not among those who attest this", said.author);
-                    return Err(Flaw::new(Code::EUpdater, "", text));
-                }
+                let Some(revealed) = result.and_then(|it| it.revealed.as_mut()) else { return Ok(()) };
                 let known = revealed.attests.get(&said.author);
-                if known.is_none() && revealed.attests.len() >= ATTESTERS_MAX {
-                    return Err(Flaw::new(
-                        Code::ELimits,
-                        "",
-                        format!("at most {ATTESTERS_MAX} attest one result"),
-                    ));
-                }
                 // Whoever attests twice is held to the first; of two in one checkpoint, to the smaller id.
                 let place = (said.checkpoint, said.event);
                 if known.is_none_or(|(event, checkpoint, _)| place < (*checkpoint, event.clone())) {
                     revealed.attests.insert(said.author, (place.1, place.0, core));
                 }
-                Ok(())
             }
         }
+        Ok(())
     }
 
     /// Lists the commits to results of a card.

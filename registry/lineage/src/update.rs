@@ -158,6 +158,16 @@ impl Update {
         self.0.get("at").and_then(|it| it.get("seq")).and_then(Json::as_whole).unwrap_or(0)
     }
 
+    /// Returns the root of the ledger's tree at that sequence.
+    pub fn root(&self) -> &str {
+        self.0.get("at").and_then(|it| it.get("root")).and_then(Json::as_text).unwrap_or_default()
+    }
+
+    /// Returns the hash of the model that judged.
+    pub fn model_hash(&self) -> &str {
+        self.text("model_hash").unwrap_or_default()
+    }
+
     /// Returns the result: score, label, action, under the keys that the card gives them.
     pub fn result(&self) -> Option<&Json> {
         self.0.get("result")
@@ -296,10 +306,20 @@ impl Standing {
     }
 }
 
+/// Says whether two texts name one author: the same text, or one address in two spellings.
+pub fn is_same_author(left: &str, right: &str) -> bool {
+    let address = |it: &str| {
+        let digits = it.strip_prefix("0x").unwrap_or(it);
+        let is_address = digits.len() == 40 && digits.bytes().all(|it| it.is_ascii_hexdigit());
+        is_address.then(|| digits.to_ascii_lowercase())
+    };
+    left == right || address(left).is_some_and(|it| address(right) == Some(it))
+}
+
 /// Says whether somebody may change the value of a card.
 pub fn may_write(item: &Item, item_author: &str, author: &str) -> Result<(), Flaw> {
-    let listed = item.output.updaters.iter().flatten().any(|it| it == author);
-    if listed || author == item_author {
+    let listed = item.output.updaters.iter().flatten().any(|it| is_same_author(it, author));
+    if listed || is_same_author(author, item_author) {
         return Ok(());
     }
     let text = format!("{author} is neither the card's author nor in o.wl; its UPDATE is an attestation");

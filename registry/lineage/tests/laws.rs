@@ -300,3 +300,203 @@ fn a_wide_fan_in_a_cycle_and_a_lie_about_limits_end_in_bounded_time() {
     );
     assert_eq!(capped.unwrap().visited.len(), 10);
 }
+
+/// An event of a small story; the id is what it is called.
+fn told(seq: u64, id: &str, kind: u32, author: &str, parents: &[&str], tags: &[(&str, &str)]) -> Event {
+    let parents = parents.iter().map(|it| vec!["parent".to_owned(), (*it).to_owned()]);
+    let tags = tags.iter().map(|it| vec![it.0.to_owned(), it.1.to_owned()]);
+    Event {
+        id: id.to_owned(),
+        pubkey: author.to_owned(),
+        created_at: seq,
+        kind,
+        tags: parents.chain(tags).collect(),
+        content: lineage::Content::default(),
+        seq,
+    }
+}
+
+/// A dataset that was revoked, a model made of it, what was said about both, and another model.
+fn story() -> Vec<Event> {
+    vec![
+        told(1, "data", 30405, "a", &[], &[]),
+        told(2, "run", 30409, "a", &["data"], &[]),
+        told(3, "model", 30404, "a", &["run"], &[]),
+        told(4, "other", 30404, "a", &["run"], &[]),
+        told(5, "verified", 30408, "a", &["model"], &[("valid_result", "verified")]),
+        told(6, "deployed", 30408, "a", &["verified"], &[("valid_result", "deployed")]),
+        told(7, "yes", 30302, "b", &["model"], &[("vote", "yes")]),
+        told(8, "no", 30302, "b", &["model"], &[("vote", "no")]),
+        told(9, "again", 30302, "c", &["model", "other"], &[("vote", "yes")]),
+        told(10, "revoked", 30408, "d", &["data", "other"], &[("valid_result", "revoked")]),
+    ]
+}
+
+fn visited(control: &str, job: &str, at: u64) -> Vec<String> {
+    run(&story(), &card("model", "", control, job), CONSTANT, at).unwrap().visited
+}
+
+#[test]
+fn statements_are_visited_on_the_way_up_and_nothing_is_followed_from_them() {
+    let all = r#","dir":"up","st":{"kinds":[30302,30408]}"#;
+    let expected = ["model", "verified", "no", "again", "run", "data", "revoked"];
+    assert_eq!(
+        visited(all, "", 10),
+        expected,
+        "the later of two votes counts, and `other` is drawn in by nobody"
+    );
+    assert_eq!(visited(all, "", 7), ["model", "verified", "yes", "run", "data"], "as it was then");
+    let some = r#","dir":"up","st":{"kinds":[30302,30408],"pk":["a","c"]}"#;
+    assert_eq!(visited(some, "", 10), ["model", "verified", "again", "run", "data"]);
+    assert_eq!(visited(r#","dir":"up""#, "", 10), ["model", "run", "data"]);
+    // The filter of links is not that of statements.
+    let both = r#","dir":"up","f":{"pk":["a"]},"st":{"pk":["d"]}"#;
+    assert_eq!(visited(both, "", 10), ["model", "run", "data", "revoked"]);
+}
+
+#[test]
+fn a_statement_that_a_link_leads_to_as_well_is_visited_once_and_followed() {
+    let mut events = story();
+    // The run rests on a validation of the model's dataset, which rests on something else.
+    events.push(told(11, "check", 30408, "a", &["data", "tool"], &[]));
+    events.push(told(12, "tool", 30407, "a", &[], &[]));
+    events.push(told(13, "last", 30404, "a", &["data", "check"], &[]));
+    let control = r#","dir":"up","st":{"kinds":[30408]}"#;
+    let found = run(&events, &card("last", "", control, ""), CONSTANT, 13).unwrap();
+    let mut ids = found.visited.clone();
+    ids.sort();
+    assert_eq!(ids, ["check", "data", "last", "revoked", "tool"]);
+    // Statements alone are not followed.
+    let found = run(&events, &card("data", "", control, ""), CONSTANT, 13).unwrap();
+    assert_eq!(found.visited, ["data", "revoked", "check"]);
+}
+
+#[test]
+fn statements_belong_to_crawls_that_go_up() {
+    let flaws = Item::read(&card("a", "", r#","st":{"kinds":[1]}"#, "")).unwrap_err();
+    assert_eq!((flaws[0].code, flaws[0].place.as_str()), (Code::EItem, "/ctl/st"));
+}
+
+#[test]
+fn a_model_of_rules_says_by_how_much_a_vector_falls_short() {
+    let spec = r#"{"n":"approvals","sel":"tag[vote=yes].vote","agg":"count","t":"text"},
+        {"n":"revocations","sel":"tag[valid_result=revoked].valid_result","agg":"count","t":"text"},
+        {"n":"licence","sel":"tag.license","agg":"last","t":"cat"}"#;
+    let model = r#"{"eng":"rules","in":[],"rules":[
+        {"if":[["approvals",">=","9"],["revocations",">","7"],["licence","=","MIT"]],"score":"2","label":"good"},
+        {"if":[["approvals",">=","2"],["revocations","<=","0"]],"score":"1","label":"good"},
+        {"if":[],"score":"0.5","label":"fair"}],"else":{"score":"0"}}"#;
+    let control = r#","dir":"up","st":{"kinds":[30302,30408]}"#;
+    let found = run(&story(), &card("model", spec, control, ""), model, 10).unwrap();
+    let model = Model::read(model).unwrap();
+    let short = |label: &str| model.shortfalls(&found.features, |it| it.label.as_deref() == Some(label));
+    assert_eq!(short("good"), ["approvals 1 < 2", "revocations 1 > 0"], "by the nearest rule");
+    assert_eq!(short("fair"), Vec::<String>::new());
+    let enough = |score: &str| {
+        let score = lineage::Num::parse(score).unwrap();
+        model.shortfalls(&found.features, |it| it.score >= score)
+    };
+    assert_eq!(enough("2"), ["approvals 1 < 9", "revocations 1 <= 7", "licence has no value"]);
+}
+
+#[test]
+fn two_spellings_of_an_address_are_one_author() {
+    let (lower, mixed) = ("ab".repeat(20), "aB".repeat(20));
+    assert!(lineage::is_same_author(&lower, &format!("0x{mixed}")));
+    assert!(!lineage::is_same_author("addr", "ADDR"));
+    assert!(!lineage::is_same_author(&lower, &"ac".repeat(20)));
+}
+
+proptest! {
+    #[test]
+    fn links_by_name_are_those_of_a_replay(kinds in prop::collection::vec((0_usize..4, 0_u32..3), 1..25), cut in any::<prop::sample::Index>()) {
+        let names = ["d0", "d1", "d2"];
+        let event = |(place, (what, name)): (usize, &(usize, u32))| {
+            let name = names[*name as usize % 3];
+            let hash = base::Sha256::of(name.as_bytes()).to_string();
+            let (kind, tag, value) = match what {
+                0 => (30405, "dataset_id", name),
+                1 => (30409, "dataset_id", name),
+                2 => (30404, "sha256", hash.as_str()),
+                _ => (30301, "sha256", hash.as_str()),
+            };
+            told(place as u64 + 1, &format!("e{place}"), kind, "a", &[], &[(tag, value)])
+        };
+        let events: Vec<Event> = kinds.iter().enumerate().map(event).collect();
+        let build = |events: &[Event]| {
+            let mut graph = Graph::new();
+            for event in events {
+                graph.push_by_name(event).unwrap();
+            }
+            graph
+        };
+        let (whole, part) = (build(&events), build(&events[..=cut.index(events.len())]));
+        for (place, event) in events.iter().enumerate().take(cut.index(events.len()) + 1) {
+            // What came later changed nothing, and no link leads to it.
+            prop_assert_eq!(whole.parents_of(&event.id), part.parents_of(&event.id));
+            for parent in whole.parents_of(&event.id) {
+                prop_assert!(whole.seq_of(&parent).unwrap() <= place as u64);
+            }
+        }
+    }
+}
+
+#[test]
+fn however_many_threads_ask_the_answers_are_the_same() {
+    let cases = include_str!("vectors/lineage-in.jsonl").lines().collect::<Vec<_>>();
+    let expected = include_str!("vectors/lineage-out.jsonl").lines().collect::<Vec<_>>();
+    for threads in [1, 4] {
+        let share = cases.len().div_ceil(threads);
+        let found: Vec<String> = std::thread::scope(|scope| {
+            let answer = |part: &[&str]| {
+                part.iter().map(|it| lineage::case::run_line(it).unwrap()).collect::<Vec<String>>()
+            };
+            let parts: Vec<_> = cases.chunks(share).map(|part| scope.spawn(move || answer(part))).collect();
+            parts.into_iter().flat_map(|it| it.join().unwrap()).collect()
+        });
+        assert_eq!(found, expected, "{threads} threads");
+    }
+}
+
+#[test]
+fn a_fan_in_of_a_hundred_thousand_is_bounded_by_the_card() {
+    const WIDTH: u64 = 100_000;
+    let mut graph = Graph::new();
+    graph.push(&told(1, "root", 30405, "a", &[], &[])).unwrap();
+    for place in 2..WIDTH + 2 {
+        let id = format!("child {place}");
+        graph.push(&told(place, &id, 30408, "a", &["root"], &[("valid_result", "verified")])).unwrap();
+    }
+    graph.seal();
+    let ask = |control: &str, limit: &str| {
+        let count = r#"{"n":"c","sel":"txid","agg":"count","t":"text"}"#;
+        let text = card("root", count, control, "")
+            .replace("\"limit\":1000", limit)
+            .replace("\"maxN\":1000", "\"maxN\":200000");
+        let (item, model) = (Item::read(&text).unwrap(), Model::read(CONSTANT));
+        evaluate(&graph, &item, &model, Checkpoint::at(WIDTH + 1), Caps::NONE)
+    };
+    // All children are paid for before any of them is looked at.
+    assert_eq!(ask("", "\"limit\":1000").unwrap().visited.len(), 1000);
+    let dear = ask(",\"dir\":\"up\",\"st\":{\"kinds\":[1]}", "\"limit\":1000").unwrap();
+    assert_eq!((dear.visited.len(), dear.gas >= 5 * WIDTH), (1, true));
+    let poor = card("root", "", "", "").replace("\"gas\":1000000", "\"gas\":400000");
+    let poor = evaluate(
+        &graph,
+        &Item::read(&poor).unwrap(),
+        &Model::read(CONSTANT),
+        Checkpoint::at(u64::MAX),
+        Caps::NONE,
+    );
+    assert_eq!(poor.unwrap_err().code, Code::EGas);
+    let whole = r#","dir":"up","st":{"kinds":[30408]}"#;
+    let item = card("root", "", whole, "")
+        .replace("\"gas\":1000000", "\"gas\":100000000")
+        .replace("1000,", "200000,");
+    let item = Item::read(&item).unwrap();
+    let all = evaluate(&graph, &item, &Model::read(CONSTANT), Checkpoint::at(u64::MAX), Caps::NONE).unwrap();
+    assert_eq!((all.visited.len() as u64, all.stop.name()), (WIDTH + 1, "exhausted"));
+    let capped =
+        evaluate(&graph, &item, &Model::read(CONSTANT), Checkpoint::at(u64::MAX), Caps::DAEMON).unwrap();
+    assert_eq!((capped.visited.len(), capped.stop.name()), (100_000, "limit"));
+}

@@ -7,6 +7,9 @@ pub(crate) mod gitlab;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
+/// How much of a link is kept.
+const LINK_CHARS_MAX: usize = 1_000;
+
 /// A forge's language for one repository. Pure: asking is for [`crate::Client`].
 pub trait Forge: Send + Sync {
     /// Asks for pull requests from a branch, newest first, page by page from 1.
@@ -146,6 +149,11 @@ impl Question {
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     Ok(serde_json::from_slice(body)?)
+}
+
+/// Takes a link as a forge gave it: one line that steers no terminal.
+fn link(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control() && !it.is_whitespace()).take(LINK_CHARS_MAX).collect()
 }
 
 /// Writes a text as one part of a path, or one value of a query.

@@ -57,6 +57,8 @@ pub(crate) struct LedgerConfig {
     event_bytes_max: usize,
     /// How many tags an event may have.
     tags_max: usize,
+    /// How much memory the graph of the log may take: about 300 bytes an event. A log that needs more has no gate.
+    pub(crate) graph_bytes_max: usize,
     /// How many clients the relay serves at once.
     pub(crate) clients_max: usize,
     /// How many answers may wait for a client that does not read; one more ends it.
@@ -128,6 +130,7 @@ impl Default for LedgerConfig {
             future_seconds_max: policy.ahead_max.as_secs(),
             event_bytes_max: limits.event_bytes_max,
             tags_max: limits.tags_max,
+            graph_bytes_max: 2 << 30,
             clients_max: 2048,
             client_queue_max: 4096,
         }

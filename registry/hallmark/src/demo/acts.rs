@@ -8,6 +8,7 @@ use bytes::Bytes;
 use safetensors::{Dtype, serialize, tensor::TensorView};
 use serde_json::{Value, json};
 
+use super::gate;
 use crate::state::State;
 
 /// Every repository of the demo's hub is at this commit.
@@ -26,6 +27,9 @@ pub(super) struct Act {
     pub(super) ends: State,
     /// How many tries have to fail before that.
     pub(super) failures_min: u32,
+    /// Whether its gate holds it until somebody approves it.
+    pub(super) needs_approval: bool,
+    dataset: &'static str,
     license: &'static str,
     files: BTreeMap<&'static str, Bytes>,
 }
@@ -53,6 +57,8 @@ pub(super) fn acts() -> anyhow::Result<Vec<Act>> {
             manners: Manners::Good,
             ends,
             failures_min: 0,
+            needs_approval: false,
+            dataset: "demo/numbers",
             license: "Apache-2.0",
             files: BTreeMap::from([(WEIGHTS, weights(seed)?)]),
         })
@@ -66,12 +72,15 @@ pub(super) fn acts() -> anyhow::Result<Vec<Act>> {
     let stub = plain("anahata-sketch-v1", "its entry holds placeholders", State::Stub, 4)?;
     let held = "its licence is not on this host's list";
     let held = plain("vishuddha-unlicensed-v1", held, State::Held, 5)?;
+    let reviewed = "it was trained on people's words, and waits until somebody approves it";
+    let reviewed = plain("ajna-reviewed-v1", reviewed, State::Deployed, 6)?;
     Ok(vec![
         good,
         Act { manners: Manners::Tampers, ..tampered },
         Act { manners: Manners::Fails, failures_min: 2, ..flaky },
         Act { manners: Manners::Empty, files: BTreeMap::new(), ..stub },
         Act { license: "CC-BY-NC-4.0", ..held },
+        Act { needs_approval: true, dataset: gate::DELICATE, ..reviewed },
     ])
 }
 
@@ -84,6 +93,16 @@ impl Act {
     /// Returns the repository that its files come from.
     pub(super) fn repository(&self) -> String {
         format!("demo/{}", self.id)
+    }
+
+    /// Returns what the daemon signs of its end; nothing of what it never touches.
+    pub(super) fn signed_as(&self) -> Option<&'static str> {
+        match self.ends {
+            State::Deployed => Some("deployed"),
+            State::Held => Some("held"),
+            State::Quarantined => Some("mismatch"),
+            _ => None,
+        }
     }
 
     pub(super) fn files(&self) -> &BTreeMap<&'static str, Bytes> {
@@ -116,7 +135,7 @@ impl Act {
             "chakra": self.id.split('-').next(), "frequencyHz": 396,
             "geometry": { "pattern": "cube", "dimensions": 3 },
             "temporalScope": "ephemeral", "semanticTags": ["demo"],
-            "dataset": { "id": "demo/numbers", "commit": COMMIT, "url": "https://example.org/numbers" },
+            "dataset": { "id": self.dataset, "commit": COMMIT, "url": "https://example.org/corpus" },
             "training": { "repo": "https://example.org/demo", "commit": COMMIT, "command": "demo" },
             "artifact": artifact, "license": self.license,
             "provenance": { "runId": "demo", "metrics": { "loss": 0.5 } }

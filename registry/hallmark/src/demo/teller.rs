@@ -1,13 +1,18 @@
 //! Tells what happens, in plain words, from the daemon's own news.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use anyhow::Context as _;
 use base::{Clock as _, SystemClock};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{sync::mpsc, task::spawn_blocking, time::Instant};
 
 use super::{
     acts::{Act, id_width},
+    gate::approve,
     hub::Remark,
 };
 use crate::{
@@ -25,11 +30,16 @@ pub(super) struct Teller<'a> {
     in_colour: bool,
     /// Each model's state, and how many tries have failed.
     seen: BTreeMap<String, (State, u32)>,
+    /// The models that their gate held until somebody approved them.
+    approved: BTreeSet<String>,
+    /// Where the daemon keeps its own.
+    state: PathBuf,
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(acts: &'a [Act]) -> Self {
-        Self { acts, begun: Instant::now(), in_colour: out::in_colour(), seen: BTreeMap::new() }
+    pub(super) fn new(acts: &'a [Act], state: PathBuf) -> Self {
+        let (seen, approved) = (BTreeMap::new(), BTreeSet::new());
+        Self { acts, begun: Instant::now(), in_colour: out::in_colour(), seen, approved, state }
     }
 
     /// Tells all news until every act has ended as it has to, and the daemon's answers say so too.
@@ -43,6 +53,7 @@ impl<'a> Teller<'a> {
         for item in std::mem::take(&mut watch.missed) {
             self.take(&item)?;
         }
+        self.approve().await?;
         while !self.broken_promises().is_empty() {
             tokio::select! {
                 biased;
@@ -50,6 +61,7 @@ impl<'a> Teller<'a> {
                 item = watch.next.recv() => {
                     let item: Arc<Item> = item.context("follow the daemon's news")?;
                     self.take(&item)?;
+                    self.approve().await?;
                 }
             }
         }
@@ -62,11 +74,26 @@ impl<'a> Teller<'a> {
         Ok(())
     }
 
+    /// Approves what waits for that.
+    async fn approve(&mut self) -> anyhow::Result<()> {
+        let acts = self.acts.iter().filter(|it| it.needs_approval);
+        let held = acts.filter(|it| self.seen.get(it.id).is_some_and(|it| it.0 == State::Held));
+        for id in held.map(|it| it.id).collect::<Vec<_>>() {
+            if self.approved.insert(id.to_owned()) {
+                let state = self.state.clone();
+                spawn_blocking(move || approve(&state, id)).await.context("approve on a thread")??;
+                self.line(id, Tone::Strong, "somebody approves it: a signed vote (30302) for its event")?;
+            }
+        }
+        Ok(())
+    }
+
     /// Lists the acts that have not ended as they have to.
     pub(super) fn broken_promises(&self) -> Vec<String> {
         let broken = self.acts.iter().filter_map(|act| {
             let (state, failures) = self.seen.get(act.id).copied().unwrap_or((State::Queued, 0));
-            let holds = state == act.ends && failures >= act.failures_min;
+            let was_held = !act.needs_approval || self.approved.contains(act.id);
+            let holds = state == act.ends && failures >= act.failures_min && was_held;
             let failures = out::counted(failures.into(), "failure");
             (!holds).then(|| format!("{} is {state} after {failures}, not {}", act.id, act.ends))
         });

@@ -108,7 +108,7 @@ impl Engine {
     }
 
     /// Looks at models at once, whatever their time is.
-    fn try_again(&mut self, ids: &BTreeSet<ModelId>) {
+    pub(super) fn try_again(&mut self, ids: &BTreeSet<ModelId>) {
         let at_rest = |id: &&ModelId| self.state(id).is_none_or(|it| !it.is_moving());
         let again = ids.iter().filter(at_rest).cloned().collect();
         self.reconcile(&again, false);
@@ -138,7 +138,7 @@ impl Engine {
         let elsewhere = host.config.catalog != old.config.catalog;
         let followed = if elsewhere { Some(follow::follow(&host, Arc::clone(&self.bell))?) } else { None };
         let location = host.config.catalog.index.to_string();
-        let (places, tools) = equip(host, &self.metrics, self.tools.disk())?;
+        let (places, tools) = equip(host, self.ledger.as_ref(), &self.metrics, self.tools.disk())?;
         // What is at work was started under the old config.
         for id in self.at_work.keys().cloned().collect::<Vec<_>>() {
             self.call_off(&id);

@@ -152,6 +152,7 @@ impl Engine {
                 });
                 self.settle(model, end, shown, now);
             }
+            Done::Reviewed(changed) => return self.take_review(&changed),
             Done::Published { repo, by, hidden } => {
                 self.take_hidden(&repo, &hidden);
                 self.awaited.published(&by, hidden.get(by.as_str()).map(String::as_str));
@@ -196,7 +197,11 @@ impl Engine {
                     publishing += usize::from(self.publish_on_disk(repo, &model));
                 }
             }
-            End::Held { why } => {
+            End::Held { why, keeps_previous: true } => {
+                let stays = model.shown.as_ref().map(|_| "what was deployed of it before stays".to_owned());
+                self.enter(&mut model, State::Held, texts(&why).into_iter().chain(stays).collect(), now);
+            }
+            End::Held { why, keeps_previous: false } => {
                 if let Some(shown) = model.shown.take() {
                     repos.extend(repos_of(&shown.order));
                     // Others that share a repository with it went out of sight too.
@@ -231,6 +236,8 @@ impl Engine {
         }
         self.awaited.ended(&model.id, &told, publishing);
         self.insert(model);
+        // The log may have grown since the gate looked.
+        self.growth.notify_one();
         self.refresh(repos.into_iter().collect());
     }
 

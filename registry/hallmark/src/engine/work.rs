@@ -2,19 +2,21 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     rc::{Rc, Weak},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
 use base::{ModelId, Sha256};
+use catalog::Listed;
 use futures_util::{
     FutureExt as _, StreamExt as _,
     future::{LocalBoxFuture, Shared, WeakShared},
     stream::FuturesUnordered,
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::sleep};
 use vault::{
     Downloader, Object, Progress, Promise, Want,
     view::{EntryPath, RepoName},
@@ -26,6 +28,7 @@ use crate::{
         fetch::{self, Fetched},
         look::look_on_shelf,
     },
+    gate::Gate,
     host::Host,
     metrics::Metrics,
     order::Order,
@@ -35,6 +38,9 @@ use crate::{
 /// How many jobs may be at the disk at once. Those that show files and those that hide them must not overtake each
 /// other: what is held would come into sight again.
 const DISK_JOBS_MAX: usize = 1;
+
+/// The least time between two looks of the gate at a log that grows.
+const REVIEW_PAUSE: Duration = Duration::from_millis(20);
 
 /// What is on the shelf, by digest.
 pub(super) type Found = BTreeMap<Sha256, Fetched>;
@@ -49,6 +55,8 @@ pub(super) enum Done {
     Published { repo: RepoName, by: ModelId, hidden: BTreeMap<String, String> },
     /// Something was done to the disk.
     Moved,
+    /// The log has grown, and for these models the gate says something else.
+    Reviewed(BTreeSet<ModelId>),
     /// The views on disk were listed.
     Viewed(anyhow::Result<Vec<ModelId>>),
     /// It was called off.
@@ -60,6 +68,8 @@ pub(super) type Job = LocalBoxFuture<'static, Done>;
 /// What jobs work with; a new one with each config.
 pub(super) struct Tools {
     pub(super) host: Arc<Host>,
+    /// What judges what models rest on, if the policy asks for that and this host has a log.
+    pub(super) gate: Option<Arc<Gate>>,
     downloader: Downloader,
     metrics: Arc<Metrics>,
     disk: Arc<Semaphore>,
@@ -76,11 +86,12 @@ impl Tools {
     /// `disk` outlives a config: a job of the one before must not show what a job of this one hides.
     pub(super) fn new(
         host: Arc<Host>,
+        gate: Option<Arc<Gate>>,
         downloader: Downloader,
         metrics: Arc<Metrics>,
         disk: Arc<Semaphore>,
     ) -> Self {
-        Self { host, downloader, metrics, disk, flights: RefCell::default() }
+        Self { host, gate, downloader, metrics, disk, flights: RefCell::default() }
     }
 
     /// Makes the turns in which jobs come to the disk.
@@ -130,9 +141,9 @@ impl Tools {
 
     /// Deploys a model, or says why not.
     async fn settle(self: Rc<Self>, order: Arc<Order>, ticket: u64, found: Found) -> Done {
-        let (host, id) = (Arc::clone(&self.host), order.id.clone());
+        let (host, gate, id) = (Arc::clone(&self.host), self.gate.clone(), order.id.clone());
         let finish = move || {
-            let end = delivery::finish(&host, &order, &found);
+            let end = delivery::finish(&host, gate.as_deref(), &order, &found);
             let files =
                 matches!(end, End::Deployed { .. }).then(|| delivery::proven(&order, &found)).flatten();
             (end, files)
@@ -182,6 +193,20 @@ impl Tools {
             };
             let hidden = tools.at_disk(publish).await.unwrap_or_default();
             Done::Published { repo, by, hidden }
+        }
+        .boxed_local()
+    }
+
+    /// Asks the gate for which models its answer is another one now that the log has grown.
+    pub(super) fn review(gate: Arc<Gate>, models: Vec<Arc<Listed>>) -> Job {
+        async move {
+            // What comes in a burst is looked at once.
+            sleep(REVIEW_PAUSE).await;
+            let changed = spawn_blocking(move || gate.changed(&models)).await;
+            Done::Reviewed(changed.unwrap_or_else(|panic| {
+                tracing::error!("What models rest on could not be looked at again: {panic}");
+                BTreeSet::new()
+            }))
         }
         .boxed_local()
     }

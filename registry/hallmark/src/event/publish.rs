@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Args;
-use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Whom, ask::Asker};
-use crate::{Outcome, out};
+use super::Whom;
+use crate::{
+    Outcome, out,
+    remote::{parse, refusal},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -25,23 +27,22 @@ pub(crate) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let values = super::values(&super::read(&arguments.file)?)?;
     anyhow::ensure!(!values.is_empty(), "there is nothing to publish in {}", arguments.file.display());
-    let asker = Asker::new(&arguments.whom)?;
+    let daemon = arguments.whom.remote()?;
     let mut outcome = Outcome::Holds;
     for (value, number) in values.iter().zip(1..) {
-        let answer = asker.ask(&Method::POST, "/v1/events", value.get().to_owned())?;
-        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        match answer.code {
-            StatusCode::OK => {}
+        let (status, said) = daemon.converse(daemon.publish(value))?;
+        match status {
+            200 => {}
             // The event itself is at fault: the others may be well.
-            StatusCode::BAD_REQUEST => outcome = Outcome::DoesNotHold,
-            _ => anyhow::bail!("event {number}: {}", answer.problem()),
+            400 => outcome = Outcome::DoesNotHold,
+            _ => return Err(refusal(&said)).with_context(|| format!("publish event {number}")),
         }
         let line = if arguments.json {
-            json!({ "number": number, "code": answer.code.as_u16(), "answer": said }).to_string()
-        } else if answer.code == StatusCode::OK {
-            told(number, &said).context("read the daemon's answer")?
+            json!({ "number": number, "code": status, "answer": parse::<Value>(&said)? }).to_string()
+        } else if status == 200 {
+            told(number, &parse(&said)?).context("read the daemon's answer")?
         } else {
-            format!("event {number} was refused: {}", answer.problem())
+            format!("event {number} was refused: {}", refusal(&said))
         };
         out::print(&(line + "\n"))?;
     }

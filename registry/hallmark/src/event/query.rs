@@ -1,12 +1,11 @@
 //! `hallmark event query` and `prove`: what the daemon's log has.
 
-use anyhow::Context as _;
 use clap::Args;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use url::form_urlencoded::Serializer;
 
-use super::{Whom, ask::Asker};
+use super::Whom;
 use crate::{Outcome, out};
 
 /// How many events one page may have.
@@ -67,13 +66,12 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let asker = Asker::new(&arguments.whom)?;
+    let daemon = arguments.whom.remote()?;
     let (mut left, mut cursor, mut is_first) = (arguments.limit, None, true);
     out::print("[")?;
     while left > 0 {
         let path = format!("/v1/events?{}", arguments.page(left.min(PAGE_MAX), cursor.as_deref()));
-        let page = asker.get(&path)?;
-        let page: Page = serde_json::from_slice(&page).context("read the daemon's answer")?;
+        let page: Page = daemon.converse(daemon.get(&path))?;
         for item in &page.events {
             out::print(&format!("{}{}", if is_first { "\n" } else { ",\n" }, item.event.get()))?;
             is_first = false;
@@ -105,9 +103,9 @@ impl Arguments {
 }
 
 pub(super) fn prove(arguments: &ProveArguments) -> anyhow::Result<Outcome> {
-    let asker = Asker::new(&arguments.whom)?;
-    let bundle = asker.get(&format!("/v1/events/{}/proof", arguments.id))?;
-    out::print(&String::from_utf8(bundle.to_vec()).context("read the daemon's answer")?)?;
-    out::print("\n")?;
+    let daemon = arguments.whom.remote()?;
+    let path = format!("/v1/events/{}/proof", arguments.id);
+    let bundle: Box<RawValue> = daemon.converse(daemon.get(&path))?;
+    out::print(&format!("{bundle}\n"))?;
     Ok(Outcome::Holds)
 }

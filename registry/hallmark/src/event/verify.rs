@@ -102,7 +102,8 @@ fn glance(value: &RawValue) -> Glance<'_> {
     serde_json::from_str(value.get()).unwrap_or_default()
 }
 
-fn log_key(given: &str) -> anyhow::Result<String> {
+/// Returns a log's public key, given as such or as a file.
+pub(super) fn log_key(given: &str) -> anyhow::Result<String> {
     // A key has two plus signs, which the path of a key's file hardly has.
     if given.splitn(3, '+').count() == 3 {
         return Ok(given.to_owned());

@@ -19,7 +19,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    App, Problem, acts, artifact, fresh, health, index, input::Held, ledger, metrics, models, watch,
+    App, Problem, acts, artifact, fresh, health, index, input::Held, ledger, lineage, metrics, models, watch,
 };
 
 /// What any request can be answered with, whatever it asks for.
@@ -53,6 +53,7 @@ const WITH_BODY: [(StatusCode, &str); 4] = [
         (name = "bytes", description = "The proven bytes, by model or by digest"),
         (name = "operator", description = "Acting on the host: over the Unix socket in the state folder, or with the operator's token"),
         (name = "ledger", description = "Signed events: where models come from, what became of them, and proofs of it"),
+        (name = "lineage", description = "What models rest on: cards over the log, the gate, and what lies below something"),
         (name = "health", description = "Whether the daemon is well"),
     ),
     components(schemas(Problem)),
@@ -84,6 +85,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         health::routes(),
         metrics::routes(),
         ledger::routes(),
+        lineage::routes(),
     ];
     let whole = OpenApiRouter::with_openapi(Frame::openapi()).routes(routes!(document));
     parts.into_iter().fold(whole, OpenApiRouter::merge)

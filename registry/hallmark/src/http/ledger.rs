@@ -10,26 +10,20 @@ mod log;
 mod proposals;
 mod provenance;
 mod publish;
+mod reader;
 mod relays;
 mod sessions;
 mod spaces;
 
-use axum::{
-    Extension,
-    http::{HeaderMap, StatusCode},
-    routing::get,
-};
+use axum::{http::StatusCode, routing::get};
 use ledger::{Kind, Stored, kinds::warnings};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::{OpenApi, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    App, Problem,
-    guard::{self, Peer},
-};
-use crate::ledger::Ledger;
+use self::reader::Reader;
+use super::{App, Problem};
 
 #[derive(OpenApi)]
 #[openapi(paths(log::tile))]
@@ -63,22 +57,6 @@ pub(super) fn switched_off() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "no-ledger", "No ledger")
         .detail("this host keeps no log of signed events")
         .remedy("set [ledger] enabled = true and restart the daemon")
-}
-
-/// Whoever asks, and what they may see.
-#[derive(Clone, Copy, Debug)]
-struct Sight {
-    is_operator: bool,
-}
-
-impl Sight {
-    fn of(app: &App, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> Self {
-        Self { is_operator: guard::operator(app, peer.map(|it| it.0), headers).is_ok() }
-    }
-
-    fn sees(self, ledger: &Ledger, kind: Kind) -> bool {
-        self.is_operator || !ledger.is_private(kind)
-    }
 }
 
 /// Where the log put an event.

@@ -23,6 +23,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8")),
 )]
 async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+    if let Ok(ledger) = app.ledger() {
+        ledger.measure().await.map_err(|error| Problem::internal(&error))?;
+    }
     let text = app.metrics().text(&app.world()).map_err(|error| Problem::internal(&error))?;
     Ok(([(header::CONTENT_TYPE, KIND)], text).into_response())
 }

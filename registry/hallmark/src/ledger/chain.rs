@@ -111,7 +111,7 @@ impl Occasion {
     }
 
     /// Says what a version of a model is.
-    pub(crate) fn model(&self, entry: &Entry, finetune: Option<EventId>) -> Draft {
+    pub(crate) fn model(&self, entry: &Entry, parents: Vec<EventId>) -> Draft {
         let artifact = &entry.artifact;
         let view = kinds::Model {
             model_id: Some(entry.id.to_string()),
@@ -122,7 +122,7 @@ impl Occasion {
             contrib: Vec::new(),
         };
         let content = json!({ "filename": artifact.filename.as_str(), "files": artifact.files });
-        view.draft(self.operation(finetune.into_iter().collect(), content.to_string()))
+        view.draft(self.operation(parents, content.to_string()))
     }
 
     /// Says what became of a model on a host.

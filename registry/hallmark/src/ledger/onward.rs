@@ -4,45 +4,39 @@
 //!   so that one that is away holds up no other.
 //! - After the answers a relay is asked for what it said to have: one that does not show it has lied.
 
+mod line;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use base::{Clock as _, SystemClock, UnixSeconds};
 use futures_util::{SinkExt as _, StreamExt as _};
 use ledger::{
-    Draft, EventId, Kind, Tag,
-    outbox::{self, Answer, Due, Outbox, OutboxError, RelayStatus, Verdict},
+    Draft, EventId, Kind, StoreError, Tag,
+    outbox::{self, Answer, Due, Outbox, RelayStatus, Verdict},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use serde_json::json;
 use tokio::{
-    net::TcpStream,
     sync::broadcast::error::RecvError,
     task::spawn_blocking,
     time::{sleep, timeout},
 };
-use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
-    tungstenite::{Message, protocol::WebSocketConfig},
-};
+use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
+use self::line::Line;
 use super::Ledger;
 
 /// How many events are sent before their answers are waited for.
 const BATCH: u64 = 100;
 /// How long a relay may take to let us in, or to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How large an answer of a relay may be.
-const ANSWER_BYTES_MAX: usize = 2 << 20;
 /// How many frames that answer nothing are read for one batch.
 const FRAMES_MAX: usize = 10_000;
 /// The name of the subscription that asks for what was sent.
 const CHECK: &str = "hallmark-check";
 /// How long to sleep at most, whatever is due.
 const LONG: Duration = Duration::from_mins(10);
-
-type Line = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Publishes to one relay until the stop.
 pub(super) async fn publish_onward(ledger: Ledger, relay: Url) {
@@ -77,7 +71,7 @@ pub(super) async fn publish_onward(ledger: Ledger, relay: Url) {
 }
 
 /// Returns how every relay stands.
-pub(crate) fn statuses(ledger: &Ledger) -> Result<Vec<RelayStatus>, OutboxError> {
+pub(crate) fn statuses(ledger: &Ledger) -> Result<Vec<RelayStatus>, StoreError> {
     let outbox = Outbox::new(Arc::clone(ledger.log()));
     ledger.config().relays.iter().map(|it| outbox.status(it.0.as_str())).collect()
 }
@@ -94,15 +88,15 @@ impl Onward {
     /// Sends what is due. Returns how long nothing will be.
     async fn round(&mut self) -> anyhow::Result<Duration> {
         let me = self.ledger.address();
-        self.at_disk(move |outbox, relay| outbox.catch_up(relay, me)).await?;
+        self.at_disk(move |outbox, relay| Ok(outbox.catch_up(relay, me)?)).await?;
         let now = SystemClock.now();
-        let due = self.at_disk(move |outbox, relay| outbox.due(relay, now, BATCH)).await?;
+        let due = self.at_disk(move |outbox, relay| Ok(outbox.due(relay, now, BATCH)?)).await?;
         if due.is_empty() {
-            let status = self.at_disk(Outbox::status).await?;
+            let status = self.at_disk(|outbox, relay| Ok(outbox.status(relay)?)).await?;
             let until = status.next.map_or(LONG, |it| it.since(SystemClock.now()));
             return Ok(until.clamp(Duration::from_millis(100), LONG));
         }
-        let (answered, trouble) = match self.connect().await {
+        let (answered, trouble) = match line::connect(&self.relay).await {
             Ok(mut line) => self.send(&mut line, &due).await,
             Err(error) => (Vec::new(), Some(error)),
         };
@@ -121,33 +115,18 @@ impl Onward {
 
     async fn settle(&self, verdicts: Vec<(Due, Verdict)>, now: UnixSeconds) -> anyhow::Result<()> {
         self.at_disk(move |outbox, relay| {
-            verdicts.into_iter().try_for_each(|(due, verdict)| outbox.settle(relay, &due, verdict, now))
+            let mut settled = verdicts.into_iter();
+            Ok(settled.try_for_each(|(due, verdict)| outbox.settle(relay, &due, verdict, now))?)
         })
         .await
     }
 
     async fn at_disk<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Outbox, &str) -> Result<T, OutboxError> + Send + 'static,
+        work: impl FnOnce(&Outbox, &str) -> anyhow::Result<T> + Send + 'static,
     ) -> anyhow::Result<T> {
         let (outbox, relay) = (self.outbox.clone(), self.relay.to_string());
-        Ok(spawn_blocking(move || work(&outbox, &relay)).await.context("work on a thread")??)
-    }
-
-    async fn connect(&self) -> anyhow::Result<Line> {
-        let limits = WebSocketConfig::default()
-            .max_message_size(Some(ANSWER_BYTES_MAX))
-            .max_frame_size(Some(ANSWER_BYTES_MAX));
-        let connector = match self.relay.scheme() {
-            "wss" => Connector::Rustls(Arc::new(spawn_blocking(tls).await.context("work on a thread")??)),
-            _ => Connector::Plain,
-        };
-        let connecting =
-            connect_async_tls_with_config(self.relay.as_str(), Some(limits), true, Some(connector));
-        match timeout(PATIENCE, connecting).await {
-            Ok(line) => Ok(line.context("connect")?.0),
-            Err(_) => bail!("no connection within {} s", PATIENCE.as_secs()),
-        }
+        spawn_blocking(move || work(&outbox, &relay)).await.context("work on a thread")?
     }
 
     /// Sends events and takes the answers. Returns what was answered, and what went wrong if something did.
@@ -262,14 +241,4 @@ impl Onward {
         };
         format!("[\"AUTH\",{}]", self.ledger.0.key.sign(draft, self.ledger.config().scheme()).to_json())
     }
-}
-
-/// Returns how to speak TLS: with the certificates that this system trusts.
-fn tls() -> anyhow::Result<ClientConfig> {
-    let mut roots = RootCertStore::empty();
-    // One certificate that cannot be read is no reason to trust none.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    Ok(config.context("set up TLS")?.with_root_certificates(roots).with_no_client_auth())
 }

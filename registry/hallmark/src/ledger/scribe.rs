@@ -13,6 +13,7 @@ use catalog::Entry;
 use imbl::OrdMap;
 use ledger::{
     Accepted, Draft, EventId, Filter, Kind, Outcome, Query,
+    event::Tags,
     kinds::{Valid, ValidResult},
 };
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
@@ -23,19 +24,24 @@ use super::{
     chain::{Finding, Occasion},
     findings::findings,
 };
-use crate::world::{Model, World};
+use crate::{
+    order::Order,
+    world::{Model, World},
+};
 
 /// The least time between two looks at the world.
 const PAUSE: Duration = Duration::from_millis(20);
 /// When to try again after the log could not be written.
 const AFTER_FAILURE: Duration = Duration::from_secs(10);
+/// How many events about the same bytes a model's event names as what it rests on.
+const MET_MAX: usize = 8;
 /// How many events about one thing are looked through for the one that says the same.
 const ALIKE_MAX: u64 = 256;
 
 /// Follows the worlds until the stop.
 pub(super) async fn scribe(ledger: Ledger, shelf: Shelf, mut worlds: watch::Receiver<Arc<World>>) {
     let stop = ledger.stop().clone();
-    let mut scribe = Scribe { ledger, shelf, seen: OrdMap::new(), has_subspace: false };
+    let mut scribe = Scribe::new(ledger, shelf);
     loop {
         let world = Arc::clone(&worlds.borrow_and_update());
         let outcome = spawn_blocking(move || {
@@ -65,7 +71,7 @@ pub(super) async fn scribe(ledger: Ledger, shelf: Shelf, mut worlds: watch::Rece
     }
 }
 
-struct Scribe {
+pub(super) struct Scribe {
     ledger: Ledger,
     shelf: Shelf,
     /// The models as they were when they were last written about.
@@ -74,23 +80,54 @@ struct Scribe {
 }
 
 impl Scribe {
-    /// Signs what is new in a world.
-    fn look(&mut self, world: &World) -> anyhow::Result<()> {
+    pub(super) fn new(ledger: Ledger, shelf: Shelf) -> Self {
+        Self { ledger, shelf, seen: OrdMap::new(), has_subspace: false }
+    }
+
+    /// Makes the daemon's own subspace, unless the log has it.
+    fn found_subspace(&mut self) -> anyhow::Result<()> {
         if !self.has_subspace {
             let (me, sid) = (self.ledger.address(), Ledger::own_space());
             let filter = Filter::default().author(me).kind(Kind::SUBSPACE).tag("sid", sid.as_str());
             self.say(&occasion().subspace(), filter)?;
             self.has_subspace = true;
         }
+        Ok(())
+    }
+
+    /// Writes down where a model comes from and, if they are, that its bytes are proven. Returns the event that says
+    /// what the model is.
+    pub(super) fn vouch(&mut self, order: &Order, is_proven: bool) -> anyhow::Result<EventId> {
+        let ledger = self.ledger.clone();
+        let _pen = ledger.pen();
+        self.found_subspace()?;
+        let model = self.origin(&order.listed.entry)?;
+        if is_proven {
+            let digest = Some(order.digest.to_string());
+            let verified = Finding { result: ValidResult::Verified, digest, cause: None };
+            self.find(&order.id, &verified, model)?;
+        }
+        Ok(model)
+    }
+
+    /// Signs what is new in a world.
+    fn look(&mut self, world: &World) -> anyhow::Result<()> {
+        let ledger = self.ledger.clone();
+        {
+            let _pen = ledger.pen();
+            self.found_subspace()?;
+        }
         for (id, model) in &world.models {
             if self.seen.get(id).is_some_and(|it| Arc::ptr_eq(it, model)) {
                 continue;
             }
+            let _pen = ledger.pen();
             self.write(model).with_context(|| format!("write about {id}"))?;
             self.seen.insert(id.clone(), Arc::clone(model));
         }
         let gone = self.seen.keys().filter(|id| !world.models.contains_key(*id));
         for id in gone.cloned().collect::<Vec<_>>() {
+            let _pen = ledger.pen();
             self.withdraw(&id, "no longer in the index")?;
             self.seen.remove(&id);
         }
@@ -123,7 +160,29 @@ impl Scribe {
                 parent = Some(self.say(&draft, of(Kind::FINETUNE).tag("model_id", id))?);
             }
         }
-        self.say(&now.model(entry, parent), of(Kind::MODEL).tag("model_id", id))
+        let digest = entry.artifact.sha256.to_string();
+        let made = [Kind::PROPOSE, Kind::FINETUNE].into_iter().collect();
+        let made = Filter { kinds: Some(made), ..Filter::default() }.tag("sha256", &digest);
+        let mut parents: Vec<EventId> = parent.into_iter().collect();
+        // Whoever proposed or trained the very same bytes: from then on it is said, and not only found by the digest.
+        let mut met = self.alike(made)?;
+        met.sort_by_key(|it| it.at.seq);
+        parents.extend(met.iter().take(MET_MAX).map(|it| it.event.id()).filter(|it| Some(*it) != parent));
+        self.say_model(&now.model(entry, parents), parent, of(Kind::MODEL).tag("model_id", id))
+    }
+
+    /// Says what a model is, unless that was said on the same grounds. Whoever speaks of the same bytes later is no new
+    /// ground.
+    fn say_model(&self, draft: &Draft, ground: Option<EventId>, among: Filter) -> anyhow::Result<EventId> {
+        let facts = |tags: &Tags| tags.iter().filter(|it| it.name() != "parent").cloned().collect::<Vec<_>>();
+        let same = |it: &Accepted| {
+            let rests = ground.is_none_or(|ground| it.event.parents().contains(&ground));
+            rests && facts(it.event.tags()) == facts(&draft.tags) && it.event.content() == draft.content
+        };
+        match self.alike(among)?.into_iter().find(same) {
+            Some(known) => Ok(known.event.id()),
+            None => self.sign(draft.clone()),
+        }
     }
 
     /// Says what became of a model, unless that is what was said last. It rests on `parent`, and comes after what was

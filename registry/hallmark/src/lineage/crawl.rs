@@ -15,6 +15,9 @@ pub(super) struct Arguments {
     /// The events, one a line as JSON
     #[arg(long, value_name = "FILE")]
     ledger: PathBuf,
+    /// Look up names (`dataset_id`, `session_id` …) in the ledger, as a daemon does
+    #[arg(long)]
+    by_name: bool,
     /// The last place in the ledger that is visible; the newest, if it is not given
     #[arg(long, value_name = "SEQ")]
     at: Option<u64>,
@@ -31,7 +34,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Ok(item) => item,
         Err(flaws) => return card::refuse(&arguments.item, &flaws).map(|()| Outcome::DoesNotHold),
     };
-    let ledger = events::read(&arguments.ledger)?;
+    let ledger = events::read(&arguments.ledger, arguments.by_name)?;
     let at = arguments.at.unwrap_or(ledger.newest);
     match ::lineage::list(&ledger.graph, &item, at, Caps::NONE) {
         Ok(crawl) if arguments.json => {

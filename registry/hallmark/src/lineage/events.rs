@@ -59,8 +59,9 @@ pub(super) struct Ledger {
     pub(super) newest: u64,
 }
 
-/// Reads a ledger. An event that does not say its place has that of its line.
-pub(super) fn read(path: &Path) -> anyhow::Result<Ledger> {
+/// Reads a ledger. An event that does not say its place has that of its line. To look up names, the lines have to be in
+/// the ledger's order.
+pub(super) fn read(path: &Path, by_name: bool) -> anyhow::Result<Ledger> {
     let mut lines = Lines::open(path)?;
     let mut ledger = Ledger { graph: Graph::new(), newest: 0 };
     while let Some((number, line)) = lines.next().with_context(|| format!("read {}", path.display()))? {
@@ -70,7 +71,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Ledger> {
             event.seq = number;
         }
         ledger.newest = ledger.newest.max(event.seq);
-        ledger.graph.push(&event).with_context(place)?;
+        let pushed = if by_name { ledger.graph.push_by_name(&event) } else { ledger.graph.push(&event) };
+        pushed.with_context(place)?;
     }
     ledger.graph.seal();
     Ok(ledger)

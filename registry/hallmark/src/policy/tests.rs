@@ -32,6 +32,7 @@ fn check(policy_text: &str, license: &str, formats: &[(&str, Format)], objecting
         size_bytes: 10,
         sources: vec![("ajna-one-v1/model.safetensors", &sources)],
         formats: Some(&formats),
+        descent: Descent::NotYet,
     };
     let ruling = policy(policy_text).judge(&facts);
     let rules = ruling.objections.iter().map(|it| it.rule.as_str()).collect::<Vec<_>>();

@@ -1,10 +1,9 @@
 //! The proposal as signed events: what the model was trained on, how, and that it is proposed; so that whoever reviews
 //! it can vote on exactly these bytes.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use base::{Clock as _, SystemClock};
 use catalog::Listed;
-use hyper::{Method, StatusCode};
 use ledger::{
     Draft, EventId, SecretKey, Tag,
     event::{Author, Scheme, Tags},
@@ -16,8 +15,9 @@ use serde_json::{Value, json};
 use url::form_urlencoded::Serializer;
 
 use crate::{
-    event::{Whom, ask::Asker},
+    event::Whom,
     ledger::{Ledger, chain::Occasion},
+    remote::{Remote, parse, refusal},
 };
 
 /// How many events about one thing are looked through for the one that says the same.
@@ -39,7 +39,7 @@ pub(super) fn tell(
     listed: &Listed,
     link: Option<&str>,
 ) -> anyhow::Result<Vec<Told>> {
-    let teller = Teller { key, asker: Asker::new(whom)? };
+    let teller = Teller { key, daemon: whom.remote()? };
     let (entry, now) = (&listed.entry, Occasion { sid: Ledger::own_space(), now: SystemClock.now() });
     let mut told = Vec::new();
     let mut parents = Vec::new();
@@ -92,7 +92,7 @@ fn proposal(now: &Occasion, listed: &Listed, link: Option<&str>, parents: Vec<Ev
 
 struct Teller<'k> {
     key: &'k SecretKey,
-    asker: Asker,
+    daemon: Remote,
 }
 
 #[derive(Deserialize)]
@@ -130,19 +130,20 @@ impl Teller<'_> {
         query.append_pair("author", &Author::lower(self.key.address()).to_string());
         query.append_pair("limit", &ALIKE_MAX.to_string());
         query.append_pair(&format!("tag.{tag}"), draft.tags.first(tag).unwrap_or_default());
-        let page = self.asker.get(&format!("/v1/events?{}", query.finish()))?;
-        let page: Page = serde_json::from_slice(&page).context("read the daemon's answer")?;
+        let path = format!("/v1/events?{}", query.finish());
+        let page: Page = self.daemon.converse(self.daemon.get(&path))?;
         let same = |it: &Known| it.tags == draft.tags && it.content == draft.content;
         Ok(page.events.into_iter().map(|it| it.event).find(same).map(|it| it.id))
     }
 
     fn publish(&self, draft: &Draft) -> anyhow::Result<String> {
         let event = self.key.sign(draft.clone(), Scheme::SpecEip191);
-        let answer = self.asker.ask(&Method::POST, "/v1/events", event.to_json())?;
-        if answer.code != StatusCode::OK {
-            bail!("put an event of kind {} into the log: {}", draft.kind, answer.problem());
+        let (status, said) = self.daemon.converse(self.daemon.publish(&event))?;
+        if status != 200 {
+            let what = || format!("put an event of kind {} into the log", draft.kind);
+            return Err(refusal(&said)).with_context(what);
         }
-        let said: Value = serde_json::from_slice(&answer.body).context("read the daemon's answer")?;
+        let said: Value = parse(&said)?;
         let id = said.get("id").and_then(Value::as_str);
         id.map(str::to_owned).context("the daemon's answer names no event")
     }

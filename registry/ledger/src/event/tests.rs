@@ -227,6 +227,44 @@ fn an_object_is_its_own_text_and_is_given_back_as_a_text() {
     }
 }
 
+#[test]
+fn an_object_that_was_signed_as_an_object_has_no_form_to_be_kept_in() {
+    // The array that is signed, with the object itself in it and not its text.
+    let (author, draft) = (Author::lower(key().address()), draft());
+    let content = r#"{"dataset":[]}"#;
+    let array = format!(
+        "[0,{},{},{},{},{content}]",
+        json!(author.as_str()),
+        draft.created_at,
+        draft.kind,
+        json!(draft.tags)
+    );
+    let ids =
+        [base::Sha256::of(array.as_bytes()).to_string(), base::hex::text(&personal_digest(array.as_bytes()))];
+    for id in ids {
+        let text = changed(Scheme::SpecEip191, |it| it["id"] = json!(id)).replace("\"Grüße 🙂\"", content);
+        assert!(verify(&text).unwrap_err().contains("is neither the SHA-256 of the event"), "{text}");
+    }
+}
+
+#[test]
+fn texts_are_escaped_as_javascript_escapes_them() {
+    let text: String = (0..0x30)
+        .chain([0x5c, 0x7f, 0x85, 0xfeff, 0x2028, 0x2029, 0x1f642])
+        .filter_map(char::from_u32)
+        .collect();
+    let draft = Draft { tags: Tags::default(), content: text, ..draft() };
+    let body = String::from_utf8(serialize(&Author::lower(key().address()), &draft)).unwrap();
+    // As `JSON.stringify` prints it.
+    let expected = concat!(
+        r"\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\u000b\f\r\u000e\u000f",
+        r"\u0010\u0011\u0012\u0013\u0014\u0015\u0016\u0017\u0018\u0019\u001a\u001b\u001c\u001d\u001e\u001f",
+        r##" !\"#$%&'()*+,-./\\"##,
+        "\u{7f}\u{85}\u{feff}\u{2028}\u{2029}🙂"
+    );
+    assert!(body.ends_with(&format!(",[],\"{expected}\"]")), "{body}");
+}
+
 // Rows 9 to 13 and 33: types, ranges, escapes, fields.
 
 #[test]

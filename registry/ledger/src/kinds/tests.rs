@@ -107,6 +107,92 @@ fn every_kind_is_read_as_it_was_written() {
     assert!(Kind(30799).is_ledger() && !Kind(30800).is_ledger() && !Kind(1).is_ledger());
 }
 
+/// Reads tags as the specification prints them for a kind.
+fn as_printed(kind: u16, json: &str) -> View {
+    let draft = Draft { kind: Kind(kind), tags: tags(json), ..Post::default().draft(operation("")) };
+    View::of(&signed(draft))
+}
+
+#[test]
+fn the_specifications_own_examples_are_read() {
+    let printed = as_printed(
+        30100,
+        r#"[["d","subspace_create"],["sid","0xMG"],["subspace_name","modelgraph"],["category","ai"],
+            ["ops","project=30101,dataset=30405"],["rules","energy>500"]]"#,
+    );
+    let expected = Subspace {
+        subspace_name: text("modelgraph"),
+        category: text("ai"),
+        ops: text("project=30101,dataset=30405"),
+        rules: text("energy>500"),
+    };
+    assert_eq!(printed, View::Subspace(expected));
+    let printed = as_printed(
+        30101,
+        r#"[["auth","action=3","key=30101","exp=500000"],["d","subspace_op"],["op","project"],["sid","0xMG"],
+            ["project_id","proj_001"],["name","Sales Assistant Model"],["desc","Fine-tuned model"],
+            ["members","0xAlice,0xBob"],["status","active"]]"#,
+    );
+    let expected = Project {
+        project_id: text("proj_001"),
+        name: text("Sales Assistant Model"),
+        desc: text("Fine-tuned model"),
+        members: vec!["0xAlice".to_owned(), "0xBob".to_owned()],
+        status: text("active"),
+    };
+    assert_eq!(printed, View::Project(expected));
+    let printed = as_printed(30301, r#"[["proposal_id","upgrade"],["rules","min_votes>5,min_energy>1000"]]"#);
+    let expected = Propose { proposal_id: text("upgrade"), rules: text("min_votes>5,min_energy>1000") };
+    assert_eq!(printed, View::Propose(expected));
+    // With `model_name`, as one of its examples has it, and without, as its table and its flow have it.
+    let tags = r#"["project_id","p"],["task_id","t"],["dataset_id","d"],["provider_id","q"]"#;
+    let expected = Finetune {
+        project_id: text("p"),
+        task_id: text("t"),
+        dataset_id: text("d"),
+        provider_id: text("q"),
+        model_name: None,
+    };
+    assert_eq!(as_printed(30409, &format!("[{tags}]")), View::Finetune(expected.clone()));
+    let with = Finetune { model_name: text("Qwen/Qwen2.5"), ..expected };
+    assert_eq!(
+        as_printed(30409, &format!(r#"[{tags},["model_name","Qwen/Qwen2.5"]]"#)),
+        View::Finetune(with)
+    );
+    let printed = as_printed(
+        30410,
+        r#"[["session_id","s"],["user_id","u"],["model_id","m"],["timestamp","1"],["interaction_hash","h"]]"#,
+    );
+    let expected = Conversation {
+        session_id: text("s"),
+        user_id: text("u"),
+        model_id: text("m"),
+        timestamp: text("1"),
+        interaction_hash: text("h"),
+    };
+    assert_eq!(printed, View::Conversation(expected));
+    let printed = as_printed(
+        30411,
+        r#"[["session_id","s"],["action","close"],["user_id","u"],["start_time","1"],["end_time","2"]]"#,
+    );
+    let expected = Session {
+        session_id: text("s"),
+        action: text("close"),
+        user_id: text("u"),
+        start_time: text("1"),
+        end_time: text("2"),
+    };
+    assert_eq!(printed, View::Session(expected));
+}
+
+#[test]
+fn an_invitation_names_whom_it_names_in_either_form() {
+    let one = Invite { inviter_addr: text("a"), ..Invite::default() };
+    let other = Invite { invitee_pubkey: text("b"), rules: text("r"), ..Invite::default() };
+    assert_eq!(as_printed(30303, r#"[["inviter_addr","a"]]"#), View::Invite(one));
+    assert_eq!(as_printed(30303, r#"[["invitee_pubkey","b"],["rules","r"]]"#), View::Invite(other));
+}
+
 #[test]
 fn lists_are_read_in_both_forms() {
     let check = |json: &str| assert_eq!(Dataset::read(&tags(json)).contributors, ["a", "b", "c"], "{json}");

@@ -1,4 +1,7 @@
-//! The log against a list in memory: order, counters, filters, folds, restarts, damage.
+//! The log against a list in memory: order, counters, links, subspaces, the tree.
+
+mod faults;
+mod index;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,13 +9,12 @@ use std::{
 };
 
 use base::{Sha256, UnixSeconds, time::HandClock};
-use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
 use crate::{
     event::{Draft, EventId, Kind, Leaf, Scheme, Sid, Signed, Tag},
-    filter::{Filter, newest_first},
+    filter::Filter,
     fold::{Fold, Live},
     key::SecretKey,
     kinds::{Operation, Post, Subspace},
@@ -41,13 +43,16 @@ impl Fold for Tally {
 
 struct Rig {
     folder: TempDir,
+    /// What the clock shows at the next opening.
+    now: UnixSeconds,
     tally: Arc<Live<Tally>>,
     seen: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Rig {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), tally: Arc::default(), seen: Arc::default() }
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, now: NOW, tally: Arc::default(), seen: Arc::default() }
     }
 
     fn path(&self) -> PathBuf {
@@ -59,7 +64,7 @@ impl Rig {
         let seen = self.seen.clone();
         let options = Options {
             policy: Policy::default(),
-            clock: Arc::new(HandClock::at(NOW)),
+            clock: Arc::new(HandClock::at(self.now)),
             folds: vec![self.tally.clone()],
             observer: Some(Box::new(move |it| seen.lock().unwrap().push(it.at.seq))),
         };
@@ -117,6 +122,18 @@ fn each_event_has_its_place_its_counters_and_its_link() {
     assert_eq!((past.tick, past.head), (1, Some(0)));
     assert_eq!(log.space(Sid::parse("0xB").ok().as_ref(), Some(1)).unwrap(), None);
     assert_eq!(log.spaces(0, 10).unwrap().len(), 2);
+}
+
+#[test]
+fn a_kind_that_no_subspace_declares_is_counted_from_its_first_event_on() {
+    let mut rig = Rig::new();
+    let log = rig.open();
+    for (n, content) in [(1, "first"), (2, "second")] {
+        let draft = Draft { kind: Kind(30799), content: content.to_owned(), ..post_draft() };
+        assert_eq!(accepted(append(&log, key(0).sign(draft, Scheme::SpecEip191))).at.n, n);
+    }
+    let space = log.space(Sid::parse("0xA").ok().as_ref(), None).unwrap().unwrap();
+    assert_eq!(space.clock.get(&Kind(30799)), Some(&2));
 }
 
 #[test]
@@ -228,140 +245,6 @@ fn the_first_to_make_a_subspace_has_made_it() {
 }
 
 /// An event that many filters tell apart by something.
-fn any_event() -> impl Strategy<Value = Signed> {
-    let tags = prop::collection::vec(("[pqr]|sid|parent|op|session_id", "[ab]|0x[AB]"), 0..4);
-    (
-        0_u8..3,
-        0_u64..20,
-        prop::sample::select(vec![30300_u16, 30404, 30410]),
-        tags,
-        any::<u64>(),
-        any::<bool>(),
-    )
-        .prop_map(|(author, created_at, kind, tags, salt, sdk)| {
-            let mut all: crate::event::Tags =
-                [Tag::pair("d", "subspace_op"), Tag::pair("sid", if salt % 2 == 0 { "0xA" } else { "0xB" })]
-                    .into_iter()
-                    .collect();
-            for (name, value) in tags {
-                all.push(Tag::list(&name, [value.as_str(), "second"]));
-            }
-            let draft = Draft {
-                created_at: UnixSeconds(created_at),
-                kind: Kind(kind),
-                tags: all,
-                content: salt.to_string(),
-            };
-            key(author).sign(draft, if sdk { Scheme::Sdk } else { Scheme::SpecEip191 })
-        })
-}
-
-fn any_filter() -> impl Strategy<Value = Filter> {
-    let kinds = prop::option::of(prop::collection::btree_set(
-        prop::sample::select(vec![30300_u16, 30404, 1]).prop_map(Kind),
-        0..3,
-    ));
-    let authors =
-        prop::option::of(prop::collection::btree_set((0_u8..4).prop_map(|it| key(it).address()), 0..3));
-    let values = prop::collection::btree_set("[ab]|0x[AB]|second|subspace_op", 0..3);
-    let tags = prop::collection::btree_map("[pqr]|sid|parent|op|d|session_id", values, 0..3);
-    let time = prop::option::of((0_u64..22).prop_map(UnixSeconds));
-    let limit = prop::option::of(0_u64..30);
-    (kinds, authors, tags, time.clone(), time, limit).prop_map(
-        |(kinds, authors, tags, since, until, limit)| Filter {
-            ids: None,
-            authors,
-            kinds,
-            tags,
-            since,
-            until,
-            limit,
-        },
-    )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_index_gives_what_a_look_at_every_event_gives(
-        events in prop::collection::vec(any_event(), 1..220),
-        filters in prop::collection::vec(any_filter(), 40),
-        picks in prop::collection::vec(any::<prop::sample::Index>(), 5),
-        size in any::<prop::sample::Index>(),
-        restart: bool,
-    ) {
-        let mut rig = Rig::new();
-        let mut log = rig.open();
-        let mut have: Vec<Signed> = Vec::new();
-        for batch in events.chunks(50) {
-            let batch: Vec<Prepared> = batch.iter().cloned().map(Prepared::from).collect();
-            for outcome in log.append(batch).unwrap() {
-                if let Outcome::Accepted(it) = outcome {
-                    have.push(it.event.clone());
-                }
-            }
-        }
-        if restart {
-            drop(log);
-            log = rig.open();
-        }
-        let size = size.index(have.len()) as u64 + 1;
-        let by_id = Filter { ids: Some(picks.iter().map(|it| have[it.index(have.len())].id()).collect()), ..Filter::default() };
-        for (index, filter) in filters.iter().chain([&by_id, &Filter::default()]).enumerate() {
-            let size = (index % 3 == 0).then_some(size);
-            let seen = have.iter().take(size.map_or(have.len(), |it| usize::try_from(it).unwrap()));
-            let mut expected: Vec<&Signed> = seen.filter(|it| filter.matches(it)).collect();
-            expected.sort_by(|one, other| newest_first(one, other));
-            let whole: Vec<EventId> = expected.iter().map(|it| it.id()).collect();
-            let limit = filter.limit.map_or(usize::MAX, |it| usize::try_from(it).unwrap());
-            let ids = |found: &[Stored]| found.iter().map(|it| it.id).collect::<Vec<_>>();
-            let query = Query { filter: filter.clone(), size, after: None };
-            let found = log.query(&query).unwrap();
-            prop_assert_eq!(ids(&found), &whole[..whole.len().min(limit)], "{:?}", query);
-            if size.is_none() {
-                prop_assert_eq!(log.count(filter, 1000).unwrap(), whole.len() as u64);
-            }
-            // Page by page it is the same list.
-            let (mut pages, mut after) = (Vec::new(), None);
-            loop {
-                let filter = Filter { limit: Some(7), ..filter.clone() };
-                let page = log.query(&Query { filter, size, after }).unwrap();
-                let Some(last) = page.last() else { break };
-                after = Some(PageMark { created_at: last.created_at.0, id: last.id });
-                pages.extend(ids(&page));
-            }
-            prop_assert_eq!(pages, whole);
-        }
-    }
-}
-
-#[test]
-fn a_restart_finds_all_of_it_and_the_folds_where_they_were() {
-    let mut rig = Rig::new();
-    let log = rig.open();
-    let events: Vec<Signed> = (0..200).map(|it| post("0xA", it, &it.to_string())).collect();
-    for batch in events.chunks(7) {
-        log.append(batch.iter().cloned().map(Prepared::from).collect()).unwrap();
-    }
-    let (head, digest) = (log.head(), rig.tally.read(|it, _| it.digest()));
-    drop(log);
-    let log = rig.open();
-    assert_eq!(log.head(), head);
-    assert_eq!(rig.tally.read(|it, size| (it.digest(), size)), (digest, 200));
-    let mut replayed = Tally::default();
-    log.range(0, 200, |it| {
-        replayed.apply(&it.event()?);
-        Ok(())
-    })
-    .unwrap();
-    assert_eq!(replayed.digest(), digest, "live and replayed are one");
-    for event in events {
-        assert!(matches!(append(&log, event), Outcome::Duplicate(_)));
-    }
-    assert_eq!(log.check(0, 60).unwrap(), Some(60));
-    assert_eq!(log.check(60, 1000).unwrap(), None);
-}
 
 #[test]
 fn the_tree_is_the_one_of_the_leaves() {
@@ -399,134 +282,4 @@ fn a_walk_along_a_subspace_leads_to_its_first_event_and_misses_none() {
     }
     assert_eq!(seen.len(), 10);
     assert_eq!(link, None);
-}
-
-#[test]
-fn a_full_disk_refuses_whole_batches_and_the_log_goes_on_when_there_is_room() {
-    let mut rig = Rig::new();
-    let log = rig.open();
-    let pages = |count: &str| {
-        let sql = format!("PRAGMA max_page_count = {count}");
-        log.write(move |store| store.execute_for_tests(&sql)).unwrap();
-    };
-    let batch = |from: u64| {
-        (from..from + 10)
-            .map(|it| Prepared::from(post("0xA", it, &format!("{it}{}", "x".repeat(900)))))
-            .collect()
-    };
-    log.append(batch(0)).unwrap();
-    pages("30");
-    let failed = (1..20).find_map(|it| Some((it, log.append(batch(it * 10)).err()?)));
-    let (which, error) = failed.expect("thirty pages are soon full");
-    assert!(matches!(error, AppendError::Store(_)), "{error:?}");
-    assert!(log.failure().is_some());
-    let head = log.head();
-    assert_eq!(head.0, which * 10, "all of a batch, or nothing");
-    assert_eq!(rig.tally.read(|_, size| size), head.0);
-
-    pages("100000");
-    let outcomes = log.append(batch(which * 10)).unwrap();
-    assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))), "they can be sent again");
-    assert!(log.failure().is_none());
-    let last = log.by_seq(head.0 + 9).unwrap().unwrap();
-    assert_eq!((last.at.n, last.at.tick), (head.0 + 10, head.0 + 10), "no counter was lost or counted twice");
-    let (leaves, _) = log.chain(Sid::parse("0xA").ok().as_ref(), None, 10_000).unwrap();
-    assert_eq!(crate::tree::check_chain(&leaves), Ok(None));
-    let head = log.head();
-    drop(log);
-    assert_eq!(rig.open().head(), head);
-}
-
-#[test]
-fn a_second_process_is_told_that_the_log_is_in_use() {
-    let mut rig = Rig::new();
-    let log = rig.open();
-    assert!(matches!(rig.try_open(), Err(OpenError::Locked { .. })));
-    drop(log);
-    assert!(rig.try_open().is_ok());
-}
-
-fn damaged(rig: &mut Rig, damage: impl FnOnce(&mut Vec<u8>)) -> String {
-    let mut bytes = fs::read(rig.path()).unwrap();
-    damage(&mut bytes);
-    fs::write(rig.path(), &bytes).unwrap();
-    let Err(error) = rig.try_open() else { panic!("damage was not found") };
-    assert_eq!(fs::read(rig.path()).unwrap(), bytes, "nothing is overwritten");
-    let causes = std::iter::successors(std::error::Error::source(&error), |it| it.source());
-    causes.fold(error.to_string(), |text, it| format!("{text}: {it}"))
-}
-
-fn filled() -> Rig {
-    let mut rig = Rig::new();
-    let log = rig.open();
-    for batch in 0..10 {
-        let events = (0..12).map(|it| post("0xA", it, &format!("number {batch}/{it} {}", "x".repeat(600))));
-        log.append(events.map(Prepared::from).collect()).unwrap();
-    }
-    drop(log);
-    rig
-}
-
-#[test]
-fn damage_is_found_at_the_start_said_clearly_and_left_alone() {
-    let check = |damage: &dyn Fn(&mut Vec<u8>), expected: &str| {
-        let mut rig = filled();
-        let said = damaged(&mut rig, damage);
-        assert!(said.contains("is damaged, and is left as it is"), "{said}");
-        assert!(said.contains(expected), "{said}");
-    };
-    check(&|it| it.truncate(0), "not an SQLite database");
-    check(&|it| it[..16].copy_from_slice(b"not what it was!"), "not an SQLite database");
-    check(&|it| it.truncate(it.len() / 2), "");
-    check(&|it| it[68..72].copy_from_slice(&[1, 2, 3, 4]), "another program");
-    check(
-        &|it| {
-            let at = it.windows(10).position(|it| it == b"number 3/7").unwrap();
-            it[at + 7] = b'4';
-        },
-        "its bytes are not those that were signed",
-    );
-    let middle = |it: &mut Vec<u8>| {
-        let at = it.len() / 2;
-        it[at..at + 2048].fill(0xa5);
-    };
-    check(&middle, "");
-}
-
-/// Reads everything there is to read, or says why it cannot.
-fn contents(log: &Log) -> Result<Vec<String>, String> {
-    let size = log.head().0;
-    log.check(0, size).map_err(|it| it.to_string())?;
-    let filter = Filter::default().tag("sid", "0xA").kind(Kind::POST);
-    let found = log.query(&Query { filter, ..Query::default() }).map_err(|it| it.to_string())?;
-    let mut events = Vec::new();
-    log.range(0, size, |it| {
-        events.push(it.json);
-        Ok(())
-    })
-    .map_err(|it| it.to_string())?;
-    assert_eq!(found.len(), events.len());
-    Ok(events)
-}
-
-#[test]
-fn a_byte_that_is_flipped_is_found_or_was_of_no_use() {
-    let mut rig = filled();
-    let expected = contents(&rig.open()).unwrap();
-    let whole = fs::read(rig.path()).unwrap();
-    let mut found = 0;
-    for place in (0..whole.len()).step_by(whole.len() / 97) {
-        let mut rig = Rig::new();
-        let mut bytes = whole.clone();
-        bytes[place] ^= 1;
-        fs::write(rig.path(), &bytes).unwrap();
-        match rig.try_open().map_err(|it| it.to_string()).and_then(|log| contents(&log)) {
-            Ok(events) => {
-                let changed = events.iter().zip(&expected).find(|(now, then)| now != then);
-                assert_eq!(changed, None, "byte {place} changed something in silence");
-            }
-            Err(_) => found += 1,
-        }
-    }
-    assert!(found > 30, "most of the file is in use, yet only {found} of 97 were found");
 }

@@ -136,11 +136,11 @@ impl Writer {
         let room = ERA_EVENTS - state.frontier.size() % ERA_EVENTS;
         let mut appended = Appended::default();
         let mut outcomes = Vec::new();
-        let (shared, policy) = (&self.shared, &self.policy);
+        let rules = Rules { shared: &self.shared, policy: &self.policy, folds: &self.folds, now };
         self.store.transact(|store| {
             while (appended.new.len() as u64) < room && outcomes.len() < BATCH_MAX {
                 let Some(next) = queue.pop_front() else { break };
-                outcomes.push(append(store, &mut state, shared, policy, now, next, &mut appended)?);
+                outcomes.push(append(store, &mut state, &rules, next, &mut appended)?);
             }
             state.spaces.write(store)
         })?;
@@ -182,17 +182,24 @@ fn save(store: &Store, folds: &[Arc<dyn Derived>]) -> Result<(), StoreError> {
     folds.iter().try_for_each(|it| store.put_snapshot(it.name(), it.version(), it.size(), &it.save()))
 }
 
+/// What an event is held against.
+struct Rules<'w> {
+    shared: &'w Shared,
+    policy: &'w Policy,
+    folds: &'w [Arc<dyn Derived>],
+    now: UnixSeconds,
+}
+
 /// Appends one event inside a transaction, or says why not.
 fn append(
     store: &Store,
     state: &mut State,
-    shared: &Shared,
-    policy: &Policy,
-    now: UnixSeconds,
+    rules: &Rules<'_>,
     prepared: Prepared,
     appended: &mut Appended,
 ) -> Result<Outcome, StoreError> {
     let Prepared { event, json, indexed } = prepared;
+    let Rules { shared, policy, folds, now } = *rules;
     if let Some(first) = known(store, shared, appended, event.body())? {
         return Ok(Outcome::Duplicate(first));
     }
@@ -200,6 +207,11 @@ fn append(
     let space = state.spaces.at(store, sid.as_ref())?;
     if let Err(refusal) = admission::admit(&event, now, policy, space.known(kind), |it| space.count(it)) {
         return Ok(Outcome::Refused(refusal));
+    }
+    for fold in folds {
+        if let Err(objection) = fold.examine(&event, &mut appended.new.iter().map(|it| it.0.as_ref())) {
+            return Ok(Outcome::Refused(objection.into()));
+        }
     }
     let (head, n, tick) = (space.head, space.count(kind) + 1, space.tick + 1);
     let seq = state.frontier.size();

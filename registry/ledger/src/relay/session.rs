@@ -2,6 +2,8 @@
 //!
 //! The host feeds it frames, outcomes and live events, and does the steps it returns, in order.
 
+mod auth;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -15,7 +17,7 @@ use super::{
     frame::{ClientFrame, SubscriptionId, reply},
 };
 use crate::{
-    event::{Accepted, Claimed, EventId, Kind, ParseError, Signed, VerifyError},
+    event::{Accepted, Claimed, EventId, Kind, Signed, VerifyError},
     filter::Filter,
     log::{AppendError, Outcome, Prepared},
     store::Stored,
@@ -26,6 +28,8 @@ use crate::{
 pub enum Step {
     /// Send this frame to the client.
     Send(String),
+    /// Send this frame, which refuses an event; the word says why, for whoever counts.
+    Refuse(&'static str, String),
     /// Verify this event, on any thread, and hand the result to [`Session::verified`] or [`Session::rejected`].
     Verify(Box<Claimed>),
     /// Append this to the log, and hand the outcome to [`Session::outcome`].
@@ -70,6 +74,11 @@ impl Session {
         (Self { relay, challenge, subscriptions, proved, mistakes }, steps)
     }
 
+    /// Returns how many subscriptions the client has.
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+
     /// Returns who the client has proved to be.
     pub fn proved(&self) -> &BTreeSet<Address> {
         &self.proved
@@ -97,7 +106,7 @@ impl Session {
                     Some(id) => reply::closed(id, &text),
                     None => reply::notice(&text),
                 };
-                self.mistake(sent, now)
+                self.mistake(Step::Send(sent), now)
             }
         }
     }
@@ -107,15 +116,13 @@ impl Session {
             // A flood of bad signatures costs a look at the form and no more.
             Ok(claimed) if !self.mistakes.has_some(now) => {
                 let text = "rate-limited: too many signatures that do not hold; wait a second";
-                vec![Step::Send(reply::ok(claimed.id(), false, text))]
+                vec![refuse(claimed.id(), text)]
             }
             Ok(claimed) => vec![Step::Verify(Box::new(claimed))],
             Err(error) => {
                 let text = format!("invalid: {}", with_causes(&error));
-                let sent = match Claimed::id_in(json) {
-                    Some(id) => reply::ok(id, false, &text),
-                    None => reply::notice(&text),
-                };
+                let sent = Claimed::id_in(json)
+                    .map_or_else(|| Step::Refuse("invalid", reply::notice(&text)), |id| refuse(id, &text));
                 self.mistake(sent, now)
             }
         }
@@ -126,20 +133,17 @@ impl Session {
         // NIP-70: an event marked so is taken from its author alone.
         let is_protected = event.tags().named("-").next().is_some();
         if is_protected && !self.proved.contains(&event.author().address()) {
-            let text = "auth-required: this event may be published by its author only";
-            return Step::Send(reply::ok(event.id(), false, text));
+            return refuse(event.id(), "auth-required: this event may be published by its author only");
         }
         if event.kind() == Kind::AUTHENTICATION {
-            let text = "blocked: kind 22242 is for AUTH, and is not kept";
-            return Step::Send(reply::ok(event.id(), false, text));
+            return refuse(event.id(), "blocked: kind 22242 is for AUTH, and is not kept");
         }
         Step::Append(Box::new(event.into()))
     }
 
     /// Takes an event whose signature does not hold.
     pub fn rejected(&mut self, id: EventId, error: &VerifyError, now: UnixSeconds) -> Vec<Step> {
-        let sent = reply::ok(id, false, &format!("invalid: {}", with_causes(error)));
-        self.mistake(sent, now)
+        self.mistake(refuse(id, &format!("invalid: {}", with_causes(error))), now)
     }
 
     /// Returns the answer to an event that the log has decided on.
@@ -237,64 +241,22 @@ impl Session {
         frames.collect()
     }
 
-    fn auth(&mut self, json: &str, now: UnixSeconds) -> Vec<Step> {
-        let claimed = match Claimed::parse(json, &self.relay.limits) {
-            Ok(claimed) => claimed,
-            Err(error) => return self.bad_auth(json, &error, now),
-        };
-        let id = claimed.id();
-        if !self.mistakes.has_some(now) {
-            let text = "rate-limited: too many signatures that do not hold; wait a second";
-            return vec![Step::Send(reply::ok(id, false, text))];
-        }
-        let event = match claimed.verify(self.relay.leniency) {
-            Ok(event) => event,
-            Err(error) => return self.rejected(id, &error, now),
-        };
-        if let Err(text) = self.check_auth(&event, now) {
-            return self.mistake(reply::ok(id, false, &text), now);
-        }
-        self.proved.insert(event.author().address());
-        vec![Step::Send(reply::ok(id, true, ""))]
-    }
-
-    fn bad_auth(&mut self, json: &str, error: &ParseError, now: UnixSeconds) -> Vec<Step> {
-        let text = format!("invalid: {}", with_causes(error));
-        let sent =
-            Claimed::id_in(json).map_or_else(|| reply::notice(&text), |it| reply::ok(it, false, &text));
-        self.mistake(sent, now)
-    }
-
-    fn check_auth(&self, event: &Signed, now: UnixSeconds) -> Result<(), String> {
-        if event.kind() != Kind::AUTHENTICATION {
-            return Err(format!("invalid: AUTH needs kind 22242, not {}", event.kind()));
-        }
-        let at = event.created_at();
-        if now.since(at).max(at.since(now)) > self.relay.auth_age_max {
-            return Err("invalid: created_at is too far from this relay's clock".to_owned());
-        }
-        if event.tags().first("challenge") != Some(&self.challenge) {
-            return Err("invalid: tag `challenge` is not the one of this session".to_owned());
-        }
-        let meant = event.tags().first("relay").and_then(host);
-        if !self.relay.hosts.is_empty() && meant.is_none_or(|it| !self.relay.hosts.contains(it)) {
-            return Err("invalid: tag `relay` names another relay".to_owned());
-        }
-        if self.proved.len() >= Self::PROVED_MAX {
-            return Err("rate-limited: too many identities in one session".to_owned());
-        }
-        Ok(())
-    }
-
     /// Answers a mistake. Whoever makes nothing else is sent away.
-    fn mistake(&mut self, sent: String, now: UnixSeconds) -> Vec<Step> {
+    fn mistake(&mut self, sent: Step, now: UnixSeconds) -> Vec<Step> {
         if !self.mistakes.has_some(now) {
             let text = "rate-limited: too many mistakes";
-            return vec![Step::Send(sent), Step::Send(reply::notice(text)), Step::End("too many mistakes")];
+            return vec![sent, Step::Send(reply::notice(text)), Step::End("too many mistakes")];
         }
         self.mistakes.spend();
-        vec![Step::Send(sent)]
+        vec![sent]
     }
+}
+
+/// Refuses an event, with a text whose first word says why (NIP-01).
+fn refuse(id: EventId, text: &str) -> Step {
+    let words = ["auth-required", "blocked", "rate-limited"];
+    let word = words.into_iter().find(|it| text.starts_with(it)).unwrap_or("invalid");
+    Step::Refuse(word, reply::ok(id, false, text))
 }
 
 /// Returns what a client may know of an event's place.
@@ -307,13 +269,4 @@ fn place(accepted: &Accepted) -> String {
 fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |it| it.source());
     causes.fold(error.to_string(), |text, it| format!("{text}: {it}"))
-}
-
-/// Returns the host in a relay's address, without its port.
-fn host(url: &str) -> Option<&str> {
-    let rest = url.split_once("://").map_or(url, |it| it.1);
-    let authority = rest.split(['/', '?', '#']).next()?;
-    let host = authority.rsplit_once('@').map_or(authority, |it| it.1);
-    // An IPv6 address stands in brackets, with colons of its own.
-    if host.starts_with('[') { host.split_inclusive(']').next() } else { host.split(':').next() }
 }

@@ -50,7 +50,7 @@ impl Host {
     fn step(&self, session: &mut Session, step: Step) -> Vec<Value> {
         let parsed = |it: String| serde_json::from_str::<Value>(&it).unwrap();
         match step {
-            Step::Send(frame) => vec![parsed(frame)],
+            Step::Send(frame) | Step::Refuse(_, frame) => vec![parsed(frame)],
             Step::End(why) => vec![json!(["end", why])],
             Step::Verify(claimed) => {
                 let id = claimed.id();

@@ -13,7 +13,7 @@ use crate::{
 pub(crate) const JOB_KEYS: [&str; 6] = ["jid", "m", "mod", "spec", "seed", "limit"];
 pub(crate) const OUTPUT_KEYS: [&str; 5] = ["ut", "ref", "fields", "sig", "wl"];
 pub(crate) const PROVENANCE_KEYS: [&str; 3] = ["creator", "ts", "nonce"];
-pub(crate) const CONTROL_KEYS: [&str; 6] = ["det", "maxN", "gas", "dir", "f", "eps"];
+pub(crate) const CONTROL_KEYS: [&str; 7] = ["det", "maxN", "gas", "dir", "f", "st", "eps"];
 pub(crate) const FILTER_KEYS: [&str; 2] = ["kinds", "pk"];
 pub(crate) const QUERY_KEYS: [&str; 3] = ["kinds", "pk", "tag"];
 
@@ -227,6 +227,8 @@ pub struct Control {
     pub direction: Direction,
     /// Which events are visited besides the start.
     pub filter: Option<EventFilter>,
+    /// Which statements about a visited event are visited with it; none, if it is absent. Of upward crawls only.
+    pub statements: Option<EventFilter>,
     /// How far two results of a heavy model may lie apart.
     pub tolerance: Num,
 }
@@ -244,13 +246,18 @@ impl Control {
         if tolerance == Some(None) {
             reader.wrong("eps", "expected a number from 0");
         }
-        let filter = reader.maybe("f").and_then(|it| EventFilter::read(it, reader.flaws()));
+        let filter = reader.maybe("f").and_then(|it| EventFilter::read(it, "/ctl/f", reader.flaws()));
+        let statements = reader.maybe("st").and_then(|it| EventFilter::read(it, "/ctl/st", reader.flaws()));
+        if statements.is_some() && direction.flatten() != Some(Direction::Up) {
+            reader.wrong("st", "statements belong to `\"dir\":\"up\"`; other crawls visit children anyway");
+        }
         Some(Self {
             deterministic,
             nodes_max: nodes_max?,
             gas_max: gas_max?,
             direction: direction.flatten().unwrap_or_default(),
             filter,
+            statements,
             tolerance: tolerance.flatten().unwrap_or(TOLERANCE),
         })
     }
@@ -266,8 +273,8 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    fn read(value: &Json, flaws: &mut Vec<Flaw>) -> Option<Self> {
-        let mut reader = Reader::of(value, "/ctl/f", Code::EItem, &FILTER_KEYS, flaws)?;
+    fn read(value: &Json, place: &str, flaws: &mut Vec<Flaw>) -> Option<Self> {
+        let mut reader = Reader::of(value, place, Code::EItem, &FILTER_KEYS, flaws)?;
         Some(Self::of_reader(&mut reader))
     }
 

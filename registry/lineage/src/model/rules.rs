@@ -61,6 +61,22 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// Lists the conditions that fail of the rule that is nearest to holding, among those that would be enough.
+    pub(super) fn shortfalls(
+        &self,
+        features: &FeatureVector,
+        is_enough: impl Fn(&Judged) -> bool,
+    ) -> Vec<String> {
+        let failing = |conditions: &Vec<Condition>| {
+            let failing = conditions.iter().filter(|it| !it.holds(features));
+            failing.map(|it| it.shortfall(features)).collect::<Vec<String>>()
+        };
+        let enough = self.rules.iter().filter(|(_, judged)| is_enough(judged));
+        enough.map(|(conditions, _)| failing(conditions)).min_by_key(Vec::len).unwrap_or_default()
+    }
+}
+
 fn judged(reader: &mut Reader) -> Option<Judged> {
     let score = reader.needed("score").and_then(|it| number(reader, "score", it));
     let label = reader.maybe("label").and_then(|it| optional_word(reader, "label", it));
@@ -94,6 +110,25 @@ fn condition(value: &Json) -> Option<Condition> {
 }
 
 impl Condition {
+    /// Says what is the case instead: `approvals 1 < 2`.
+    fn shortfall(&self, features: &FeatureVector) -> String {
+        let found = match look_up(features, &self.name) {
+            Found::Unknown | Found::Bins => return format!("{} is not known", self.name),
+            Found::Nothing => return format!("{} has no value", self.name),
+            Found::Count(count) => count.to_string(),
+            Found::Value(value) => value.to_text().into_owned(),
+        };
+        let instead = match self.op {
+            Op::Equal => "!=",
+            Op::NotEqual => "=",
+            Op::Less => ">=",
+            Op::LessOrEqual => ">",
+            Op::Greater => "<=",
+            Op::GreaterOrEqual => "<",
+        };
+        format!("{} {found} {instead} {}", self.name, self.text)
+    }
+
     /// A feature without value fails every condition, and so does a histogram that no bin is asked of.
     fn holds(&self, features: &FeatureVector) -> bool {
         let (text, number) = match look_up(features, &self.name) {

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, read};
+use super::{Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, link, read};
 
 /// How many pull requests come at once: no server gives more than 50.
 const PAGE: usize = 50;
@@ -43,7 +43,7 @@ impl From<Pull> for Request {
             (false, _) => State::Closed,
         };
         let text = Text { title: it.title, body: it.body };
-        Self { number: it.number, link: it.html_url, state, text }
+        Self { number: it.number, link: link(&it.html_url), state, text }
     }
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, escape, read,
+    Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, escape, link, read,
 };
 
 /// How many pull requests come at once.
@@ -48,7 +48,7 @@ impl From<Pull> for Request {
             (None, _) => State::Closed,
         };
         let text = Text { title: it.title, body: it.body.unwrap_or_default() };
-        Self { number: it.number, link: it.html_url, state, text }
+        Self { number: it.number, link: link(&it.html_url), state, text }
     }
 }
 

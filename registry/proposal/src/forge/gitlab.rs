@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, escape, read,
+    Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, escape, link, read,
 };
 
 /// How many merge requests come at once.
@@ -38,7 +38,7 @@ impl From<Merge> for Request {
             _ => State::Open,
         };
         let text = Text { title: it.title, body: it.description.unwrap_or_default() };
-        Self { number: it.iid, link: it.web_url, state, text }
+        Self { number: it.iid, link: link(&it.web_url), state, text }
     }
 }
 

@@ -1,14 +1,15 @@
-//! What a query string asks of the log: conditions, and which page.
+//! What a query string asks of the log: conditions, which page, and as of when.
 
 use std::ops::ControlFlow;
 
+use axum::Json;
 use base::UnixSeconds;
 use ledger::{EventId, Filter, Kind, PageMark, Query, StoreError, Stored};
 use serde::Deserialize as _;
 use url::form_urlencoded;
+use utoipa::{IntoParams, IntoResponses};
 
-use super::{Problem, Sight};
-use crate::ledger::Ledger;
+use super::{Problem, Reader};
 
 /// How many events a page has unless it is asked for another number.
 const LIMIT: u64 = 100;
@@ -22,9 +23,42 @@ const CONDITIONS_MAX: usize = 200;
 /// A page of the log that somebody asks for.
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
-    pub(super) filter: Filter,
-    pub(super) limit: u64,
-    pub(super) after: Option<PageMark>,
+    filter: Filter,
+    limit: u64,
+    after: Option<PageMark>,
+    at: Option<u64>,
+}
+
+/// What every page can be asked for, as the contract says it.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "this is only told; `Asked` reads it")]
+pub(super) struct Pages {
+    /// In this subspace.
+    sid: Option<String>,
+    /// By this address.
+    #[param(pattern = "^(0x)?[0-9A-Fa-f]{40}$")]
+    author: Option<String>,
+    /// As it was when the log had so many events.
+    at: Option<u64>,
+    /// How many.
+    #[param(minimum = 1, maximum = 500, default = 100)]
+    limit: Option<u64>,
+    /// The next page: what the one before gave as `next`.
+    #[param(pattern = "^[0-9]{1,15}-[0-9a-f]{64}$")]
+    cursor: Option<String>,
+}
+
+/// Why there is no page, as the contract says it.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "this is only told")]
+pub(super) enum NoPage {
+    /// A condition that cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Condition(Problem),
+    /// This host keeps no log.
+    #[response(status = 404, content_type = "application/problem+json")]
+    NoLog(Problem),
 }
 
 /// What was found.
@@ -36,13 +70,13 @@ pub(super) struct Found {
 }
 
 impl Asked {
-    /// Reads a query string. `names` are the conditions that this page knows besides `limit` and `cursor`.
+    /// Reads a query string. `names` are the conditions that this page knows besides `limit`, `cursor` and `at`.
     pub(super) fn parse(query: Option<&str>, names: &[&str]) -> Result<Self, Problem> {
-        let mut asked = Self { filter: Filter::default(), limit: LIMIT, after: None };
+        let mut asked = Self { filter: Filter::default(), limit: LIMIT, after: None, at: None };
         for (count, (name, value)) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()).enumerate()
         {
             let tag = name.strip_prefix("tag.").filter(|it| !it.is_empty());
-            let is_known = matches!(&*name, "limit" | "cursor")
+            let is_known = matches!(&*name, "limit" | "cursor" | "at")
                 || names.contains(&&*name)
                 || (tag.is_some() && names.contains(&"tag.*"));
             if !is_known || count >= CONDITIONS_MAX {
@@ -63,6 +97,10 @@ impl Asked {
                 ("cursor", _) => {
                     let mark = mark(&value).ok_or_else(|| wrong("what the page before gave as `next`"))?;
                     asked.after = Some(mark);
+                    asked.filter
+                }
+                ("at", _) => {
+                    asked.at = Some(number().ok_or_else(|| wrong("how many events the log had"))?);
                     asked.filter
                 }
                 ("kind", _) => {
@@ -94,17 +132,26 @@ impl Asked {
         Self { filter: self.filter.kind(kind), ..self }
     }
 
-    /// Returns the events of the page that may be seen.
-    pub(super) fn find(&self, ledger: &Ledger, sight: Sight) -> Result<Found, StoreError> {
+    /// Reads the page, and has `write` make the answer of what may be seen of it.
+    pub(super) async fn page<T: Send + 'static>(
+        self,
+        reader: Reader,
+        write: impl FnOnce(&Reader, Found) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<Json<T>, Problem> {
+        let reader = reader.at(self.at);
+        reader.read(move |reader| write(reader, self.find(reader)?)).await.map(Json)
+    }
+
+    fn find(&self, reader: &Reader) -> Result<Found, StoreError> {
         let (mut events, mut next, mut hidden, mut last) = (Vec::new(), None, 0, None);
-        let query = Query { filter: self.filter.clone(), size: None, after: self.after };
-        ledger.log().each(&query, |stored| {
+        let query = Query { after: self.after, ..reader.query(self.filter.clone()) };
+        reader.ledger().log().each(&query, |stored| {
             if events.len() as u64 == self.limit || hidden == HIDDEN_MAX {
                 next = last;
                 return ControlFlow::Break(());
             }
             last = Some(PageMark { created_at: stored.created_at.0, id: stored.id });
-            if sight.sees(ledger, stored.kind) {
+            if reader.sees(stored.kind) {
                 events.push(stored);
             } else {
                 hidden += 1;
@@ -119,7 +166,7 @@ fn unknown(name: &str, names: &[&str]) -> Problem {
     let name: String = name.chars().take(80).collect();
     Problem::bad_request(
         format!("this page cannot be asked for `{name}`, or for so much at once"),
-        format!("it knows limit, cursor, {}", names.join(", ")),
+        format!("it knows limit, cursor, at, {}", names.join(", ")),
     )
 }
 

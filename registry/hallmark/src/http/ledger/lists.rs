@@ -1,12 +1,8 @@
 //! Projects, datasets and experiments, as their events say.
 
-use axum::{
-    Extension, Json,
-    extract::{RawQuery, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::RawQuery};
 use ledger::{
-    Accepted, Filter, Kind, Query, StoreError, Stored,
+    Accepted, Filter, Kind, StoreError, Stored,
     kinds::{Dataset, Finetune, Project, Task},
 };
 use serde::Serialize;
@@ -14,11 +10,10 @@ use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{
-    super::{App, Problem, guard::Peer},
-    Place, Sight,
-    asked::Asked,
+    super::Problem,
+    Place, Reader,
+    asked::{Asked, Found, NoPage, Pages},
 };
-use crate::ledger::Ledger;
 
 /// How many tasks are listed with a project.
 const TASKS_MAX: u64 = 200;
@@ -70,53 +65,21 @@ impl Said {
 /// Projects and their tasks.
 #[utoipa::path(
     get, path = "/v1/projects", tag = "ledger",
-    params(
-        ("sid" = Option<String>, Query, description = "in this subspace"),
-        ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address"),
-        ("project_id" = Option<String>, Query, description = "of this name"),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
-        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,15}-[0-9a-f]{64}$", description = "the next page"),
-    ),
-    responses(
-        (status = 200, description = "a page", body = Page),
-        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
-    )
+    params(("project_id" = Option<String>, Query, description = "Of this name."), Pages),
+    responses((status = 200, description = "a page", body = Page), NoPage),
 )]
-pub(super) async fn projects(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Page>, Problem> {
-    let sight = Sight::of(&app, peer, &headers);
-    page(&app, sight, query.as_deref(), Kind::PROJECT, "project_id", project).await
+pub(super) async fn projects(reader: Reader, RawQuery(query): RawQuery) -> Result<Json<Page>, Problem> {
+    page(reader, query.as_deref(), Kind::PROJECT, "project_id", project).await
 }
 
 /// Datasets.
 #[utoipa::path(
     get, path = "/v1/datasets", tag = "ledger",
-    params(
-        ("sid" = Option<String>, Query, description = "in this subspace"),
-        ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address"),
-        ("dataset_id" = Option<String>, Query, description = "of this name"),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
-        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,15}-[0-9a-f]{64}$", description = "the next page"),
-    ),
-    responses(
-        (status = 200, description = "a page", body = Page),
-        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
-    )
+    params(("dataset_id" = Option<String>, Query, description = "Of this name."), Pages),
+    responses((status = 200, description = "a page", body = Page), NoPage),
 )]
-pub(super) async fn datasets(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Page>, Problem> {
-    let sight = Sight::of(&app, peer, &headers);
-    page(&app, sight, query.as_deref(), Kind::DATASET, "dataset_id", |_, _, accepted| {
+pub(super) async fn datasets(reader: Reader, RawQuery(query): RawQuery) -> Result<Json<Page>, Problem> {
+    page(reader, query.as_deref(), Kind::DATASET, "dataset_id", |_, accepted| {
         let tags = accepted.event.tags();
         let content = Dataset::content(accepted.event.content()).unwrap_or_default();
         let more = json!({
@@ -132,27 +95,11 @@ pub(super) async fn datasets(
 /// Fine-tuning experiments.
 #[utoipa::path(
     get, path = "/v1/finetunes", tag = "ledger",
-    params(
-        ("sid" = Option<String>, Query, description = "in this subspace"),
-        ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address"),
-        ("dataset_id" = Option<String>, Query, description = "on this dataset"),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
-        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,15}-[0-9a-f]{64}$", description = "the next page"),
-    ),
-    responses(
-        (status = 200, description = "a page", body = Page),
-        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
-    )
+    params(("dataset_id" = Option<String>, Query, description = "On this dataset."), Pages),
+    responses((status = 200, description = "a page", body = Page), NoPage),
 )]
-pub(super) async fn finetunes(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Page>, Problem> {
-    let sight = Sight::of(&app, peer, &headers);
-    page(&app, sight, query.as_deref(), Kind::FINETUNE, "dataset_id", |_, _, accepted| {
+pub(super) async fn finetunes(reader: Reader, RawQuery(query): RawQuery) -> Result<Json<Page>, Problem> {
+    page(reader, query.as_deref(), Kind::FINETUNE, "dataset_id", |_, accepted| {
         let tags = accepted.event.tags();
         let more = json!({ "model_id": tags.first("model_id"), "run_id": tags.first("run_id") });
         Ok((json!(Finetune::read(tags)), more))
@@ -164,37 +111,33 @@ pub(super) async fn finetunes(
 type Sayings = (Value, Value);
 
 async fn page(
-    app: &App,
-    sight: Sight,
+    reader: Reader,
     query: Option<&str>,
     kind: Kind,
     name: &'static str,
-    say: fn(&Ledger, Sight, &Accepted) -> Result<Sayings, StoreError>,
+    say: fn(&Reader, &Accepted) -> Result<Sayings, StoreError>,
 ) -> Result<Json<Page>, Problem> {
-    let ledger = app.ledger()?;
     let asked = Asked::parse(query, &["sid", "author", name])?.kind(kind);
-    let read = move |ledger: &Ledger| {
-        let found = asked.find(ledger, sight)?;
+    let write = move |reader: &Reader, found: Found| {
         let mut items = Vec::new();
         for stored in &found.events {
             let accepted = stored.event()?;
-            let (says, more) = say(ledger, sight, &accepted)?;
+            let (says, more) = say(reader, &accepted)?;
             items.push(Said::of(stored, &accepted, says, more));
         }
         Ok(Page { items, next: found.next })
     };
-    ledger.read(read).await.map(Json).map_err(|error| Problem::internal(&error))
+    asked.page(reader, write).await
 }
 
-fn project(ledger: &Ledger, sight: Sight, accepted: &Accepted) -> Result<Sayings, StoreError> {
+fn project(reader: &Reader, accepted: &Accepted) -> Result<Sayings, StoreError> {
     let view = Project::read(accepted.event.tags());
     let mut tasks = Vec::new();
     if let (Some(id), Some(sid)) = (&view.project_id, accepted.event.sid())
-        && sight.sees(ledger, Kind::TASK)
+        && reader.sees(Kind::TASK)
     {
         let filter = Filter::default().kind(Kind::TASK).tag("project_id", id).tag("sid", sid.as_str());
-        let query = Query { filter: filter.limit(TASKS_MAX), ..Query::default() };
-        for stored in ledger.log().query(&query)? {
+        for stored in reader.find(filter.limit(TASKS_MAX))? {
             let task = stored.event()?;
             let says = json!(Task::read(task.event.tags()));
             tasks.push(json!({ "event": stored.id, "author": task.event.author().as_str(), "says": says }));

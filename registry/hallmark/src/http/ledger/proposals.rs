@@ -1,10 +1,6 @@
 //! `/v1/proposals`: proposals and the votes on them, as recorded. Nothing is counted out here.
 
-use axum::{
-    Extension, Json,
-    extract::{RawQuery, State},
-    http::HeaderMap,
-};
+use axum::{Json, extract::RawQuery};
 use ledger::{
     Accepted, Filter, Kind, Query, StoreError,
     kinds::{Choice, Propose, Vote},
@@ -14,12 +10,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    super::{App, Problem, guard::Peer},
-    Sight,
-    asked::Asked,
+    super::Problem,
+    Reader,
+    asked::{Asked, Found, NoPage, Pages},
     lists::Said,
 };
-use crate::ledger::Ledger;
 
 /// How many votes are listed with a proposal.
 const VOTES_MAX: u64 = 500;
@@ -62,51 +57,29 @@ struct Ballot {
 /// Proposals and the votes on them, as recorded.
 #[utoipa::path(
     get, path = "/v1/proposals", tag = "ledger",
-    params(
-        ("sid" = Option<String>, Query, description = "in this subspace"),
-        ("author" = Option<String>, Query, pattern = "^(0x)?[0-9A-Fa-f]{40}$", description = "by this address"),
-        ("proposal_id" = Option<String>, Query, description = "of this name"),
-        ("limit" = Option<u64>, Query, minimum = 1, maximum = 500, description = "how many; 100 unless given"),
-        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,15}-[0-9a-f]{64}$", description = "the next page"),
-    ),
-    responses(
-        (status = 200, description = "a page", body = Page),
-        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
-        (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
-    )
+    params(("proposal_id" = Option<String>, Query, description = "Of this name."), Pages),
+    responses((status = 200, description = "a page", body = Page), NoPage),
 )]
-pub(super) async fn list(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Page>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
+pub(super) async fn list(reader: Reader, RawQuery(query): RawQuery) -> Result<Json<Page>, Problem> {
     let asked = Asked::parse(query.as_deref(), &["sid", "author", "proposal_id"])?.kind(Kind::PROPOSE);
-    let read = move |ledger: &Ledger| {
-        let found = asked.find(ledger, sight)?;
+    let write = |reader: &Reader, found: Found| {
         let mut proposals = Vec::new();
         for stored in &found.events {
             let accepted = stored.event()?;
             let view = Propose::read(accepted.event.tags());
-            let (votes, is_cut) = votes(ledger, sight, &accepted, &view)?;
-            let is_conflict = is_conflict(ledger, &accepted, &view)?;
+            let (votes, is_cut) = votes(reader, &accepted, &view)?;
+            let is_conflict = is_conflict(reader, &accepted, &view)?;
             let more = json!({ "content": accepted.event.content() });
             let said = Said::of(stored, &accepted, json!(view), more);
             proposals.push(Proposal { said, is_conflict, votes, is_cut });
         }
         Ok(Page { proposals, next: found.next })
     };
-    ledger.read(read).await.map(Json).map_err(|error| Problem::internal(&error))
+    asked.page(reader, write).await
 }
 
-fn votes(
-    ledger: &Ledger,
-    sight: Sight,
-    proposal: &Accepted,
-    view: &Propose,
-) -> Result<(Vec<Ballot>, bool), StoreError> {
-    let (Some(sid), true) = (proposal.event.sid(), sight.sees(ledger, Kind::VOTE)) else {
+fn votes(reader: &Reader, proposal: &Accepted, view: &Propose) -> Result<(Vec<Ballot>, bool), StoreError> {
+    let (Some(sid), true) = (proposal.event.sid(), reader.sees(Kind::VOTE)) else {
         return Ok((Vec::new(), false));
     };
     // A vote names the proposal, or the event that made it.
@@ -115,7 +88,7 @@ fn votes(
     if let Some(id) = &view.proposal_id {
         filter = filter.tag("proposal_id", id);
     }
-    let mut found = ledger.log().query(&Query { filter, ..Query::default() })?;
+    let mut found = reader.find(filter)?;
     let is_cut = found.len() as u64 > VOTES_MAX;
     found.truncate(usize::try_from(VOTES_MAX).unwrap_or(usize::MAX));
     found.sort_by_key(|it| it.at.seq);
@@ -128,7 +101,8 @@ fn votes(
             Choice::Abstain => "abstain",
         };
         let author = accepted.event.author();
-        let standing = ledger
+        let standing = reader
+            .ledger()
             .members()
             .read(|it, _| it.space(&sid).and_then(|space| space.people.get(&author.address()).copied()));
         let is_member =
@@ -139,9 +113,9 @@ fn votes(
     Ok((ballots, is_cut))
 }
 
-fn is_conflict(ledger: &Ledger, proposal: &Accepted, view: &Propose) -> Result<bool, StoreError> {
+fn is_conflict(reader: &Reader, proposal: &Accepted, view: &Propose) -> Result<bool, StoreError> {
     let (Some(sid), Some(id)) = (proposal.event.sid(), &view.proposal_id) else { return Ok(false) };
     let filter = Filter::default().kind(Kind::PROPOSE).tag("sid", sid.as_str()).tag("proposal_id", id);
     let query = Query { filter: filter.limit(1), size: Some(proposal.at.seq), after: None };
-    Ok(!ledger.log().query(&query)?.is_empty())
+    Ok(!reader.ledger().log().query(&query)?.is_empty())
 }

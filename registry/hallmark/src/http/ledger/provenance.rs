@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::{Extension, Json, extract::State, http::HeaderMap};
+use axum::{Json, extract::State};
 use base::ModelId;
-use ledger::{Accepted, EventId, Filter, Kind, Query, StoreError, Stored};
+use ledger::{Accepted, EventId, Filter, Kind, StoreError, Stored};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{App, Problem, guard::Peer, input::Named},
-    Place, Sight,
+    super::{App, Problem, input::Named},
+    Place, Reader,
 };
 use crate::ledger::Ledger;
 
@@ -77,14 +77,11 @@ struct Edge {
 )]
 pub(super) async fn show(
     State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
+    reader: Reader,
     Named(id): Named,
 ) -> Result<Json<Graph>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
     let name = id.clone();
-    let graph = ledger.read(move |ledger| graph(ledger, sight, &name)).await;
-    let graph = graph.map_err(|error| Problem::internal(&error))?;
+    let graph = reader.read(move |reader| graph(reader, &name)).await?;
     let is_known = ModelId::parse(&id).is_ok_and(|id| app.world().models.contains_key(&id));
     if graph.nodes.is_empty() && !is_known {
         return Err(Problem::no_such_model(format!("neither the index nor the log knows {id}")));
@@ -92,12 +89,12 @@ pub(super) async fn show(
     Ok(Json(graph))
 }
 
-fn graph(ledger: &Ledger, sight: Sight, model: &str) -> Result<Graph, StoreError> {
-    let log = ledger.log();
-    let about = [Kind::MODEL, Kind::FINETUNE, Kind::VALID].into_iter().filter(|it| sight.sees(ledger, *it));
+fn graph(reader: &Reader, model: &str) -> Result<Graph, StoreError> {
+    let ledger = reader.ledger();
+    let about = [Kind::MODEL, Kind::FINETUNE, Kind::VALID].into_iter().filter(|it| reader.sees(*it));
     let mut filter = Filter::default().tag("model_id", model).limit(NODES_MAX as u64 + 1);
     filter.kinds = Some(about.collect());
-    let mut waiting = log.query(&Query { filter, ..Query::default() })?;
+    let mut waiting = reader.find(filter)?;
     let mut is_cut = waiting.len() > NODES_MAX;
     waiting.truncate(NODES_MAX);
     let mut found: BTreeMap<EventId, (Stored, Accepted)> = BTreeMap::new();
@@ -109,7 +106,7 @@ fn graph(ledger: &Ledger, sight: Sight, model: &str) -> Result<Graph, StoreError
         }
         let accepted = stored.event()?;
         for parent in accepted.event.parents().into_iter().filter(|it| !found.contains_key(it)) {
-            match log.by_id(parent)?.filter(|it| sight.sees(ledger, it.kind)) {
+            match ledger.log().by_id(parent)?.filter(|it| reader.sees(it.kind)) {
                 Some(_) if found.len() + waiting.len() > NODES_MAX => is_cut = true,
                 Some(parent) => waiting.push(parent),
                 None => drop(missing.insert(parent)),

@@ -2,13 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use axum::{
-    Extension, Json,
-    extract::{RawQuery, State},
-    http::{HeaderMap, StatusCode},
-};
+use axum::{Json, extract::RawQuery, http::StatusCode};
 use ledger::{
-    Accepted, Filter, Kind, Query, StoreError,
+    Accepted, Filter, Kind, StoreError,
     kinds::{self, Conversation, Interaction, Lifecycle, Link, Message, Session},
 };
 use serde::Serialize;
@@ -17,10 +13,9 @@ use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::{
-    super::{App, Problem, guard::Peer, input::Named},
-    Place, Sight,
+    super::{Problem, input::Named},
+    Place, Reader,
 };
-use crate::ledger::Ledger;
 
 /// How many events of one session are shown.
 const EVENTS_MAX: u64 = 1000;
@@ -87,6 +82,7 @@ enum Found {
     params(
         ("id" = String, Path, description = "the session's name"),
         ("sid" = Option<String>, Query, description = "its subspace; needed if several have a session of this name"),
+        ("at" = Option<u64>, Query, description = "as it was when the log had so many events"),
     ),
     responses(
         (status = 200, description = "the session", body = Course),
@@ -95,23 +91,25 @@ enum Found {
     )
 )]
 pub(super) async fn show(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
+    reader: Reader,
     Named(id): Named,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Course>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
-    let mut sid = None;
+    let (mut sid, mut at) = (None, None);
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        if name != "sid" {
-            return Err(Problem::bad_request("this page cannot be asked for that", "it knows sid"));
+        match &*name {
+            "sid" => sid = Some(value.into_owned()),
+            // SQLite's numbers end there.
+            "at" if value.parse::<i64>().is_ok_and(|it| it >= 0) => at = value.parse().ok(),
+            _ => {
+                let remedy = "it knows sid, and at, which is a number";
+                return Err(Problem::bad_request("this page cannot be asked for that", remedy));
+            }
         }
-        sid = Some(value.into_owned());
     }
     let name = id.clone();
-    let found = ledger.read(move |ledger| course(ledger, sight, &name, sid.as_deref())).await;
-    match found.map_err(|error| Problem::internal(&error))? {
+    let found = reader.at(at).read(move |reader| course(reader, &name, sid.as_deref())).await;
+    match found? {
         Found::One(course) => Ok(Json(course)),
         Found::Several(sids) => Err(Problem::bad_request(
             format!("several subspaces have a session {id}"),
@@ -123,14 +121,14 @@ pub(super) async fn show(
     }
 }
 
-fn course(ledger: &Ledger, sight: Sight, id: &str, sid: Option<&str>) -> Result<Found, StoreError> {
+fn course(reader: &Reader, id: &str, sid: Option<&str>) -> Result<Found, StoreError> {
     let mut filter = Filter::default().tag("session_id", id).limit(EVENTS_MAX + 1);
     if let Some(sid) = sid {
         filter = filter.tag("sid", sid);
     }
     let kinds = [Kind::SESSION, Kind::CONVERSATION].into_iter();
-    filter.kinds = Some(kinds.filter(|it| sight.sees(ledger, *it)).collect());
-    let stored = ledger.log().query(&Query { filter, ..Query::default() })?;
+    filter.kinds = Some(kinds.filter(|it| reader.sees(*it)).collect());
+    let stored = reader.find(filter)?;
     let mut events = stored.iter().map(ledger::Stored::event).collect::<Result<Vec<_>, _>>()?;
     let is_cut = events.len() as u64 > EVENTS_MAX;
     events.truncate(usize::try_from(EVENTS_MAX).unwrap_or(usize::MAX));

@@ -1,5 +1,7 @@
 //! One client of the relay: its socket, its session, and what it waits for.
 
+mod stored;
+
 use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
@@ -10,8 +12,8 @@ use futures_util::{
     stream::{FuturesOrdered, SplitSink, SplitStream},
 };
 use ledger::{
-    Accepted, AppendError, EventId, Filter, Outcome, Signed, StoreError, Stored, VerifyError,
-    relay::{self, Session, Step, SubscriptionId},
+    Accepted, AppendError, EventId, Outcome, Signed, VerifyError,
+    relay::{Session, Step},
 };
 use rand::RngCore as _;
 use tokio::{
@@ -19,12 +21,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use crate::ledger::Ledger;
+use crate::{ledger::Ledger, metrics::Seated};
 
 /// How many events of one client are checked or written at once; it waits with the next.
 const EVENTS_MAX: usize = 256;
-/// How many bytes of stored events one answer has.
-const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// How often a client that says nothing is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long a client may say nothing at all, not even that it is there.
@@ -36,7 +36,9 @@ enum End {
     Gone,
     /// The daemon stops.
     Stopped,
-    /// It does not keep to the bounds, or does not read.
+    /// It does not read what it is sent.
+    Slow(&'static str),
+    /// It does not keep to the bounds.
     Sent(&'static str),
 }
 
@@ -50,6 +52,7 @@ struct Client {
     ledger: Ledger,
     session: Session,
     sink: SplitSink<WebSocket, Message>,
+    seated: Seated,
     write_time_max: Duration,
     /// Events in the order in which they came. What is verified is written in that order: parents before children.
     verifying: FuturesOrdered<BoxFuture<'static, Checked>>,
@@ -64,7 +67,8 @@ pub(super) async fn serve(ledger: Ledger, socket: WebSocket, write_time_max: Dur
     let (session, steps) = Session::new(Arc::clone(ledger.relay()), hex::text(&challenge), SystemClock.now());
     let (sink, stream) = socket.split();
     let (verifying, writing) = (FuturesOrdered::new(), FuturesOrdered::new());
-    let mut client = Client { ledger, session, sink, write_time_max, verifying, writing };
+    let seated = ledger.metrics().session();
+    let mut client = Client { ledger, session, sink, seated, write_time_max, verifying, writing };
     let end = match client.take(steps).await {
         ControlFlow::Break(end) => end,
         ControlFlow::Continue(()) => client.run(stream, accepted).await,
@@ -104,6 +108,7 @@ impl Client {
             if let ControlFlow::Break(end) = done {
                 return end;
             }
+            self.seated.holds(self.session.subscriptions());
             // What is known by now goes out together.
             while let Some(Some(checked)) = self.writing.next().now_or_never() {
                 if let ControlFlow::Break(end) = self.settled(checked).await {
@@ -136,6 +141,10 @@ impl Client {
         for step in steps {
             match step {
                 Step::Send(frame) => self.feed(frame).await?,
+                Step::Refuse(why, frame) => {
+                    self.ledger.metrics().event(why);
+                    self.feed(frame).await?;
+                }
                 Step::End(why) => {
                     self.flush().await?;
                     return ControlFlow::Break(End::Sent(why));
@@ -188,64 +197,6 @@ impl Client {
         ControlFlow::Continue(())
     }
 
-    /// Sends the stored events that a subscription asks for.
-    async fn read(&mut self, id: SubscriptionId, filters: Arc<[Filter]>) -> ControlFlow<End> {
-        let size = self.ledger.log().head().0;
-        self.session.begin(&id, size);
-        let proved = self.session.proved().clone();
-        let found = self
-            .ledger
-            .read(move |ledger| {
-                let (mut found, mut left, mut is_cut) = (Vec::<Stored>::new(), ANSWER_BYTES_MAX, false);
-                relay::stored(ledger.log(), ledger.relay(), &filters, size, &proved, |it| {
-                    let Some(rest) = left.checked_sub(it.json.len()) else {
-                        is_cut = true;
-                        return ControlFlow::Break(());
-                    };
-                    left = rest;
-                    found.push(it.clone());
-                    ControlFlow::Continue(())
-                })?;
-                Ok::<_, StoreError>((found, is_cut))
-            })
-            .await;
-        let (found, is_cut) = match found {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::error!("A subscription could not be answered: {error:#}");
-                let frame = self.session.failed(&id);
-                return self.feed(frame).await;
-            }
-        };
-        for stored in &found {
-            if let Some(frame) = self.session.stored(&id, stored) {
-                self.feed(frame).await?;
-            }
-        }
-        if is_cut {
-            let text =
-                format!("{id}: the answer was cut at {ANSWER_BYTES_MAX} bytes; ask for the rest with until");
-            self.feed(serde_json::json!(["NOTICE", text]).to_string()).await?;
-        }
-        if let Some(frame) = self.session.end_of_stored(&id) {
-            self.feed(frame).await?;
-        }
-        ControlFlow::Continue(())
-    }
-
-    async fn count(&mut self, id: SubscriptionId, filters: Arc<[Filter]>) -> ControlFlow<End> {
-        let proved = self.session.proved().clone();
-        let count = move |ledger: &Ledger| relay::count(ledger.log(), ledger.relay(), &filters, &proved);
-        let frame = match self.ledger.read(count).await {
-            Ok((count, is_all)) => Session::counted(&id, count, is_all),
-            Err(error) => {
-                tracing::error!("A count could not be made: {error:#}");
-                self.session.failed(&id)
-            }
-        };
-        self.feed(frame).await
-    }
-
     /// Sends what came into the log, and what came right behind it.
     async fn tell(
         &mut self,
@@ -261,7 +212,7 @@ impl Client {
                     }
                 }
                 Err(RecvError::Lagged(_)) => {
-                    return ControlFlow::Break(End::Sent("too slow: more came in than was read"));
+                    return ControlFlow::Break(End::Slow("too slow: more came in than was read"));
                 }
                 Err(RecvError::Closed) => return ControlFlow::Break(End::Stopped),
             }
@@ -289,11 +240,13 @@ impl Client {
 
     /// Says why, if somebody may still listen.
     async fn close(&mut self, end: End) {
-        let (code, reason) = match end {
-            End::Gone => return,
-            End::Stopped => (close_code::AWAY, "the relay stops"),
-            End::Sent(why) => (close_code::POLICY, why),
+        let (cause, code, reason) = match end {
+            End::Gone => return self.ledger.metrics().session_ended("gone"),
+            End::Stopped => ("stopped", close_code::AWAY, "the relay stops"),
+            End::Slow(why) => ("slow", close_code::POLICY, why),
+            End::Sent(why) => ("bound", close_code::POLICY, why),
         };
+        self.ledger.metrics().session_ended(cause);
         tracing::debug!("A client of the relay was let go: {reason}");
         let frame = CloseFrame { code, reason: reason.into() };
         // Whoever does not read does not hear it either.
@@ -304,7 +257,14 @@ impl Client {
 async fn in_time(limit: Duration, write: impl Future<Output = Result<(), axum::Error>>) -> ControlFlow<End> {
     match timeout(limit, write).await {
         Ok(Ok(())) => ControlFlow::Continue(()),
-        Ok(Err(_)) => ControlFlow::Break(End::Gone),
-        Err(_) => ControlFlow::Break(End::Sent("too slow: what was sent was not read")),
+        Ok(Err(error)) if !is_stalled(&error) => ControlFlow::Break(End::Gone),
+        _ => ControlFlow::Break(End::Slow("too slow: what was sent was not read")),
     }
+}
+
+/// Says whether the connection itself has lost its patience: it has the same as we have.
+fn is_stalled(error: &axum::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |it| it.source());
+    let mut kinds = causes.filter_map(|it| it.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
+    kinds.any(|it| it == std::io::ErrorKind::TimedOut)
 }

@@ -1,0 +1,232 @@
+//! Puts a load on a relay, for `tests/bench/ledger`: `relay_load ws://HOST:PORT/ PID EVENTS SUBSCRIBERS`, where PID is
+//! the relay's process. Prints one JSON object.
+#![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "a bench prints figures")]
+
+use std::{
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use base::{Clock as _, SystemClock, UnixSeconds};
+use futures_util::{SinkExt as _, StreamExt as _, future::join_all};
+use ledger::{
+    Scheme, SecretKey, Sid, Signed,
+    kinds::{Dataset, Operation, Post},
+};
+use serde_json::json;
+use tokio::{
+    net::TcpStream,
+    sync::{Barrier, broadcast, mpsc},
+};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
+
+type Line = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// How many clients publish at once.
+const AUTHORS: usize = 8;
+/// How often a question is asked.
+const ASKED: usize = 500;
+/// How many events are told to all subscribers, one after the other.
+const TOLD: usize = 20;
+
+#[tokio::main]
+async fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [url, pid, events, subscribers] = &words[..] else {
+        panic!("relay_load ws://HOST:PORT/ PID EVENTS SUBSCRIBERS")
+    };
+    let number = |it: &str| it.parse::<usize>().expect("a number");
+    let (events, subscribers) = (number(events), number(subscribers));
+    let request = request(url).await;
+    let (published, cpu) = publish(url, pid, events).await;
+    let relayed = fan_out(url, subscribers).await;
+    let bare = bare_fan_out(subscribers).await;
+    println!(
+        "{}",
+        json!({
+            "request_p99_ms": ms(request),
+            "publish_per_s": events as f64 / published.as_secs_f64(),
+            "publish_relay_cores": cpu.as_secs_f64() / published.as_secs_f64(),
+            "fan_out_p99_ms": ms(relayed),
+            "bare_fan_out_p99_ms": ms(bare),
+        })
+    );
+}
+
+fn ms(it: Duration) -> f64 {
+    it.as_secs_f64() * 1000.0
+}
+
+fn p99(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() * 99 / 100]
+}
+
+async fn line(url: &str) -> Line {
+    connect_async(url).await.expect("a connection").0
+}
+
+async fn say(line: &mut Line, frame: String) {
+    line.send(Message::text(frame)).await.expect("sent");
+}
+
+/// Hears the next text.
+async fn hear(line: &mut Line) -> String {
+    loop {
+        match line.next().await.expect("the relay goes on").expect("a frame") {
+            Message::Text(text) => return text.to_string(),
+            Message::Close(why) => panic!("the relay closed: {why:?}"),
+            _ => {}
+        }
+    }
+}
+
+/// Asks for the newest hundred of one kind in one subspace, from the question to the end of the answer.
+async fn request(url: &str) -> Duration {
+    let mut line = line(url).await;
+    let mut times = Vec::new();
+    for _ in 0..ASKED {
+        let begun = Instant::now();
+        say(&mut line, r##"["REQ","q",{"#sid":["0xMG"],"kinds":[30405],"limit":100}]"##.to_owned()).await;
+        let mut found = 0;
+        while hear(&mut line).await.starts_with("[\"EVENT\"") {
+            found += 1;
+        }
+        times.push(begun.elapsed());
+        assert_eq!(found, 100);
+        say(&mut line, r#"["CLOSE","q"]"#.to_owned()).await;
+    }
+    p99(times)
+}
+
+/// Publishes events over some connections at once, as fast as they are taken. Returns how long that took, and how much
+/// of the processors the relay took for it.
+async fn publish(url: &str, pid: &str, events: usize) -> (Duration, Duration) {
+    let share = events.div_ceil(AUTHORS);
+    let now = SystemClock.now();
+    let frames = (0..AUTHORS).map(|author| {
+        let numbers = author * share..((author + 1) * share).min(events);
+        numbers.map(|it| Message::text(format!("[\"EVENT\",{}]", dataset(it, now).to_json()))).collect()
+    });
+    let frames: Vec<Vec<Message>> = frames.collect();
+    let lines = join_all((0..AUTHORS).map(|_| line(url))).await;
+    let (begun, cpu) = (Instant::now(), cpu(pid));
+    let clients = lines.into_iter().zip(frames).map(|(line, frames)| {
+        tokio::spawn(async move {
+            let (mut sink, mut stream) = line.split();
+            let wanted = frames.len();
+            let sending = async move {
+                for frame in frames {
+                    sink.feed(frame).await.expect("sent");
+                }
+                sink.flush().await.expect("sent");
+                sink
+            };
+            let hearing = async {
+                let mut taken = 0;
+                while taken < wanted {
+                    let frame = stream.next().await.expect("the relay goes on").expect("a frame");
+                    let Message::Text(text) = frame else { continue };
+                    assert!(text.contains(",true,"), "{text}");
+                    taken += 1;
+                }
+            };
+            let (_sink, ()) = tokio::join!(sending, hearing);
+        })
+    });
+    for client in join_all(clients).await {
+        client.expect("all of its events were taken");
+    }
+    (begun.elapsed(), self::cpu(pid).saturating_sub(cpu))
+}
+
+/// Returns how much of the processors a process has had.
+fn cpu(pid: &str) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("the relay's process");
+    let (_, fields) = stat.rsplit_once(')').expect("a name in brackets");
+    let ticks = fields.split_whitespace().skip(11).take(2).map(|it| it.parse::<u64>().expect("ticks"));
+    // A hundred of them are a second, on every Linux that there is.
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
+
+/// Times how long an event takes from its author to each of many subscribers.
+async fn fan_out(url: &str, subscribers: usize) -> Duration {
+    let (heard, mut times) = mpsc::channel(subscribers * 2);
+    let ready = Arc::new(Barrier::new(subscribers + 1));
+    for _ in 0..subscribers {
+        let mut line = line(url).await;
+        say(&mut line, r#"["REQ","w",{"kinds":[30300],"limit":0}]"#.to_owned()).await;
+        let (heard, ready) = (heard.clone(), Arc::clone(&ready));
+        tokio::spawn(async move {
+            assert!(hear(&mut line).await.starts_with("[\"EOSE\""));
+            ready.wait().await;
+            for _ in 0..TOLD {
+                hear(&mut line).await;
+                heard.send(Instant::now()).await.expect("somebody counts");
+            }
+        });
+    }
+    ready.wait().await;
+    let mut author = line(url).await;
+    let mut all = Vec::new();
+    for number in 0..TOLD {
+        let frame = format!("[\"EVENT\",{}]", post(number).to_json());
+        let begun = Instant::now();
+        say(&mut author, frame).await;
+        for _ in 0..subscribers {
+            all.push(times.recv().await.expect("they all hear it").duration_since(begun));
+        }
+        assert!(hear(&mut author).await.contains(",true,"));
+    }
+    p99(all)
+}
+
+/// Times how long the same bytes take through a bare broadcast channel, to as many tasks.
+async fn bare_fan_out(subscribers: usize) -> Duration {
+    let (heard, mut times) = mpsc::channel(subscribers * 2);
+    let sender = broadcast::Sender::<Arc<str>>::new(64);
+    for _ in 0..subscribers {
+        let (mut news, heard) = (sender.subscribe(), heard.clone());
+        tokio::spawn(async move {
+            while let Ok(frame) = news.recv().await {
+                assert!(frame.starts_with("[\"EVENT\""));
+                heard.send(Instant::now()).await.expect("somebody counts");
+            }
+        });
+    }
+    let mut all = Vec::new();
+    for number in 0..TOLD {
+        let frame: Arc<str> = format!("[\"EVENT\",\"w\",{}]", post(number).to_json()).into();
+        let begun = Instant::now();
+        sender.send(frame).expect("somebody listens");
+        for _ in 0..subscribers {
+            all.push(times.recv().await.expect("they all hear it").duration_since(begun));
+        }
+    }
+    p99(all)
+}
+
+fn operation(content: String, created_at: UnixSeconds) -> Operation {
+    Operation { created_at, sid: Sid::parse("0xLOAD").ok(), content, ..Operation::default() }
+}
+
+fn dataset(number: usize, now: UnixSeconds) -> Signed {
+    let key = SecretKey::from_bytes([u8::try_from(number % 200 + 1).unwrap_or(1); 32]).expect("a key");
+    let text = |name: &str| Some(format!("{name}_{number}"));
+    let view = Dataset {
+        project_id: text("proj"),
+        task_id: text("task"),
+        category: Some("Sales".to_owned()),
+        format: Some("jsonl".to_owned()),
+        contributors: vec![format!("contributor_{}", number % 1000)],
+    };
+    let content = format!("{{\"dataset\":[],\"number\":{number},\"text\":\"{}\"}}", "x".repeat(200));
+    key.sign(view.draft(operation(content, now)), Scheme::SpecEip191)
+}
+
+fn post(number: usize) -> Signed {
+    let key = SecretKey::from_bytes([7; 32]).expect("a key");
+    let content = format!("{number} {}", "x".repeat(400));
+    key.sign(Post::default().draft(operation(content, SystemClock.now())), Scheme::SpecEip191)
+}

@@ -1,0 +1,95 @@
+//! What models rest on, over HTTP: the gate, evaluations, what lies below something, and exports for other tools.
+//!
+//! - Nothing here runs on the threads that serve: a few at once look at the graph, the others wait for a seat, within the
+//!   time that any answer may take.
+//! - A card costs at most what a daemon allows, whatever it asks for; one that asks for more is told so.
+//! - Cards may look into contents. What visits a kind that the operator closed is for the operator alone.
+
+mod evaluate;
+mod export;
+mod gate;
+mod impact;
+
+use axum::{
+    Extension,
+    http::{HeaderMap, StatusCode},
+};
+use base::ModelId;
+use ledger::Kind;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    App, Problem,
+    guard::{self, Peer},
+};
+use crate::{ancestry::Trouble, host::with_causes, ledger::Ledger};
+
+/// Returns the pages about what models rest on, with their descriptions.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(gate::show))
+        .routes(routes!(evaluate::evaluate))
+        .routes(routes!(evaluate::crawl))
+        .routes(routes!(evaluate::verify))
+        .routes(routes!(impact::show))
+        .routes(routes!(export::openlineage))
+        .routes(routes!(export::vsa))
+}
+
+/// Whoever asks, and what they may see.
+#[derive(Clone, Copy, Debug)]
+struct Sight {
+    is_operator: bool,
+}
+
+impl Sight {
+    fn of(app: &App, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> Self {
+        Self { is_operator: guard::operator(app, peer.map(|it| it.0), headers).is_ok() }
+    }
+
+    /// Says whether an event's kind is open to whoever asks.
+    fn sees(self, ledger: &Ledger, kind: u32) -> bool {
+        self.is_operator || u16::try_from(kind).is_ok_and(|it| !ledger.is_private(Kind(it)))
+    }
+}
+
+/// Runs a look at the graph where it holds up nobody.
+async fn look<T: Send + 'static>(
+    ledger: &Ledger,
+    look: impl FnOnce(&Ledger) -> Result<T, Trouble> + Send + 'static,
+) -> Result<T, Problem> {
+    let looked = ledger.look(look).await.map_err(|error| Problem::internal(&error))?;
+    looked.map_err(problem)
+}
+
+fn problem(trouble: Trouble) -> Problem {
+    let text = with_causes(&trouble);
+    match trouble {
+        Trouble::Flaw(_) => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "lineage-flaw",
+            "There is no answer to this",
+        )
+        .detail(text)
+        .remedy(
+            "mend what the code and the place name; `hallmark lineage check` and `explain` help with cards",
+        ),
+        Trouble::Closed(_) => Problem::new(StatusCode::FORBIDDEN, "operator-only", "For operators only")
+            .detail(text)
+            .remedy("filter that kind out in ctl.f, or ask as the operator"),
+        Trouble::NotWhole(_) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "graph-not-whole", "The graph is not whole")
+                .detail(text)
+                .remedy("tell the operator")
+        }
+        Trouble::Store(_) | Trouble::Stopping => Problem::internal(&trouble.into()),
+    }
+}
+
+/// Returns the entry of a model that the index lists.
+fn entry(app: &App, id: &str) -> Result<std::sync::Arc<catalog::Listed>, Problem> {
+    let world = app.world();
+    let index = world.index().ok_or_else(Problem::no_index)?;
+    let listed = ModelId::parse(id).ok().and_then(|id| index.entry(&id).cloned());
+    listed.ok_or_else(|| Problem::no_such_model(format!("the index has no model {id}")))
+}

@@ -1,0 +1,74 @@
+//! What the log has already: the answers to REQ and COUNT.
+
+use std::{ops::ControlFlow, sync::Arc};
+
+use ledger::{
+    Filter, StoreError, Stored,
+    relay::{self, Session, SubscriptionId},
+};
+
+use super::{Client, End};
+use crate::ledger::Ledger;
+
+/// How many bytes of stored events one answer has.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+impl Client {
+    /// Sends the stored events that a subscription asks for.
+    pub(super) async fn read(&mut self, id: SubscriptionId, filters: Arc<[Filter]>) -> ControlFlow<End> {
+        let size = self.ledger.log().head().0;
+        self.session.begin(&id, size);
+        let proved = self.session.proved().clone();
+        let found = self
+            .ledger
+            .read(move |ledger| {
+                let (mut found, mut left, mut is_cut) = (Vec::<Stored>::new(), ANSWER_BYTES_MAX, false);
+                relay::stored(ledger.log(), ledger.relay(), &filters, size, &proved, |it| {
+                    let Some(rest) = left.checked_sub(it.json.len()) else {
+                        is_cut = true;
+                        return ControlFlow::Break(());
+                    };
+                    left = rest;
+                    found.push(it.clone());
+                    ControlFlow::Continue(())
+                })?;
+                Ok::<_, StoreError>((found, is_cut))
+            })
+            .await;
+        let (found, is_cut) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!("A subscription could not be answered: {error:#}");
+                let frame = self.session.failed(&id);
+                return self.feed(frame).await;
+            }
+        };
+        for stored in &found {
+            if let Some(frame) = self.session.stored(&id, stored) {
+                self.feed(frame).await?;
+            }
+        }
+        if is_cut {
+            let text =
+                format!("{id}: the answer was cut at {ANSWER_BYTES_MAX} bytes; ask for the rest with until");
+            self.feed(serde_json::json!(["NOTICE", text]).to_string()).await?;
+        }
+        if let Some(frame) = self.session.end_of_stored(&id) {
+            self.feed(frame).await?;
+        }
+        ControlFlow::Continue(())
+    }
+
+    pub(super) async fn count(&mut self, id: SubscriptionId, filters: Arc<[Filter]>) -> ControlFlow<End> {
+        let proved = self.session.proved().clone();
+        let count = move |ledger: &Ledger| relay::count(ledger.log(), ledger.relay(), &filters, &proved);
+        let frame = match self.ledger.read(count).await {
+            Ok((count, is_all)) => Session::counted(&id, count, is_all),
+            Err(error) => {
+                tracing::error!("A count could not be made: {error:#}");
+                self.session.failed(&id)
+            }
+        };
+        self.feed(frame).await
+    }
+}
