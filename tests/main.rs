@@ -12,6 +12,7 @@ mod daemon_life;
 mod demo;
 mod fetch;
 mod fetch_faults;
+mod follow;
 mod gate;
 mod gc;
 mod git_source;

@@ -62,6 +62,17 @@ in
       '';
     };
 
+    follow = mkOption {
+      type = types.listOf own.relayUrl;
+      default = [ ];
+      example = [ "ws://registry:8420" ];
+      description = ''
+        Relays, such as those of other hallmarks, whose events are taken into this host's log. Each event is proven
+        anew; who showed it counts for nothing. At its start hallmark asks them for all that they have, and then hears
+        what comes.
+      '';
+    };
+
     hashedMirror = mkOption {
       type = types.bool;
       default = false;

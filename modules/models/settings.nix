@@ -93,7 +93,7 @@ let
     };
     ledger = {
       key_file = handedOver "signing-key" cfg.signingKeyFile;
-      inherit (cfg) relays;
+      inherit (cfg) relays follow;
     };
   };
   isSet = _: value: value != null;

@@ -96,8 +96,8 @@ in
       (judgeSecret "ledger" "key_file" "services.models.signingKeyFile" "signing-key" cfg.signingKeyFile)
       (judgeOwnFile "ledger" "file")
       (judgeOwnFile "ledger" "checkpoint_key_file")
-      (refuse (!hasLedger && (cfg.signingKeyFile != null || cfg.relays != [ ]))
-        "services.models.signingKeyFile and relays are of no use, since services.models.settings.ledger.enabled is false. Take them out, or the setting."
+      (refuse (!hasLedger && (cfg.signingKeyFile != null || cfg.relays != [ ] || cfg.follow != [ ]))
+        "services.models.signingKeyFile, relays and follow are of no use, since services.models.settings.ledger.enabled is false. Take them out, or the setting."
       )
       (refuse (cfg.openFirewall && isLoopback)
         "services.models.openFirewall opens a port that nobody listens on, since services.models.listenAddress is ${cfg.listenAddress}. Set the address to 0.0.0.0, ::, or one of this host's."

@@ -94,6 +94,7 @@ let
         "wss://relay.example.org"
         "ws://registry:8420"
       ];
+      follow = [ "ws://registry:8420" ];
       settings.ledger.private_kinds = [
         30410
         30411

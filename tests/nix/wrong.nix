@@ -84,7 +84,10 @@ let
       says = "services.models.policy.sizeMax can never admit 'vishuddha-minilm-v1'";
     };
     unknown-outcome = {
-      config = host { policy.lineage.onFail = "explode"; };
+      config = host {
+        policy.lineage.item = "default";
+        policy.lineage.onFail = "explode";
+      };
       says = "services.models.policy.lineage.onFail' is not of type";
     };
     gate-that-asks-nothing = {
@@ -128,7 +131,7 @@ let
         signingKeyFile = "/run/secrets/key";
         settings.ledger.enabled = false;
       };
-      says = "services.models.signingKeyFile and relays are of no use, since services.models.settings.ledger.enabled is false";
+      says = "services.models.signingKeyFile, relays and follow are of no use, since services.models.settings.ledger.enabled is false";
     };
     ledger-elsewhere = {
       config = host { settings.ledger.file = "/srv/ledger.sqlite"; };
@@ -276,6 +279,14 @@ let
       build = true;
       config = host { settings.ledger.private_kinds = [ 70000 ]; };
       says = "hallmark refuses its config; look at services.models.settings";
+    };
+    orphans-that-are-followed = {
+      build = true;
+      config = host {
+        follow = [ "ws://registry:8420" ];
+        settings.ledger.allow_orphans = false;
+      };
+      says = "[ledger] follow needs allow_orphans = true";
     };
     license-that-is-none = {
       build = true;

@@ -6,6 +6,7 @@
 
 pub(crate) mod chain;
 mod findings;
+mod inward;
 mod onward;
 mod scribe;
 
@@ -180,10 +181,14 @@ impl Ledger {
         Ok(Some(Self(Arc::new(inner))))
     }
 
-    /// Begins to write down what becomes of models, and to publish it onward; until the stop.
+    /// Begins to write down what becomes of models, to publish it onward, and to take in what others have; until the
+    /// stop.
     pub(crate) fn work(&self, runtime: &Handle, of: &Shelf, worlds: watch::Receiver<Arc<World>>) {
         for relay in &self.config().relays {
             runtime.spawn(onward::publish_onward(self.clone(), relay.0.clone()));
+        }
+        for relay in &self.config().follow {
+            runtime.spawn(inward::follow(self.clone(), relay.0.clone()));
         }
         runtime.spawn(scribe::scribe(self.clone(), of.clone(), worlds));
     }

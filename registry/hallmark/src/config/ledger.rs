@@ -9,7 +9,7 @@ use ledger::{Kind, Leniency, Limits, Policy, event::Scheme};
 use serde::Deserialize;
 use url::Url;
 
-/// How many relays may be published to.
+/// How many relays may be published to, and how many followed.
 const RELAYS_MAX: usize = 32;
 
 /// `[ledger]`: the log of signed events, who signs in it, and what it lets in.
@@ -35,6 +35,8 @@ pub(crate) struct LedgerConfig {
     pub(crate) signs_as: SignsAs,
     /// Relays that get what was signed here.
     pub(crate) relays: Vec<RelayUrl>,
+    /// Relays whose events are taken in here too.
+    pub(crate) follow: Vec<RelayUrl>,
     /// Kinds that only their parties and the operator may read, such as conversations, 30410, and sessions, 30411.
     pub(crate) private_kinds: Vec<u16>,
     /// The host names that clients reach the relay by; an AUTH that is meant for another is refused. Empty takes any.
@@ -119,6 +121,7 @@ impl Default for LedgerConfig {
             host: None,
             signs_as: SignsAs::Spec,
             relays: Vec::new(),
+            follow: Vec::new(),
             private_kinds: Vec::new(),
             relay_hosts: Vec::new(),
             allow_symbolic_sids: policy.allow_symbolic_sids,
@@ -145,8 +148,14 @@ impl LedgerConfig {
         {
             return Err("[ledger] origin: a log's name has no spaces and no plus".to_owned());
         }
-        if self.relays.len() > RELAYS_MAX {
-            return Err(format!("[ledger] relays: at most {RELAYS_MAX}, not {}", self.relays.len()));
+        for (key, relays) in [("relays", &self.relays), ("follow", &self.follow)] {
+            if relays.len() > RELAYS_MAX {
+                return Err(format!("[ledger] {key}: at most {RELAYS_MAX}, not {}", relays.len()));
+            }
+        }
+        if !self.follow.is_empty() && !self.allow_orphans {
+            // Relays show the newest first, so an event comes before the one that made its subspace.
+            return Err("[ledger] follow needs allow_orphans = true".to_owned());
         }
         Ok(())
     }

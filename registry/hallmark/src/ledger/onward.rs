@@ -4,15 +4,15 @@
 //!   so that one that is away holds up no other.
 //! - After the answers a relay is asked for what it said to have: one that does not show it has lied.
 
-mod line;
+pub(super) mod line;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
 use base::{Clock as _, SystemClock, UnixSeconds};
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use ledger::{
-    Draft, EventId, Kind, StoreError, Tag,
+    EventId, StoreError,
     outbox::{self, Answer, Due, Outbox, RelayStatus, Verdict},
 };
 use serde_json::json;
@@ -21,16 +21,13 @@ use tokio::{
     task::spawn_blocking,
     time::{sleep, timeout},
 };
-use tokio_tungstenite::tungstenite::Message;
 use url::Url;
 
-use self::line::Line;
+use self::line::{Line, PATIENCE};
 use super::Ledger;
 
 /// How many events are sent before their answers are waited for.
 const BATCH: u64 = 100;
-/// How long a relay may take to let us in, or to answer.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// How many frames that answer nothing are read for one batch.
 const FRAMES_MAX: usize = 10_000;
 /// The name of the subscription that asks for what was sent.
@@ -149,7 +146,7 @@ impl Onward {
         answered: &mut Vec<(Due, Verdict)>,
     ) -> anyhow::Result<()> {
         for one in due {
-            self.say(line, one.frame.clone()).await?;
+            line::say(line, one.frame.clone()).await?;
         }
         let mut frames = 0;
         while answered.len() < due.len() {
@@ -179,7 +176,7 @@ impl Onward {
             return Ok(());
         }
         let ids = taken.iter().map(|it| it.id).collect::<Vec<_>>();
-        self.say(line, json!(["REQ", CHECK, { "ids": ids, "limit": ids.len() }]).to_string()).await?;
+        line::say(line, json!(["REQ", CHECK, { "ids": ids, "limit": ids.len() }]).to_string()).await?;
         let mut shown = BTreeSet::new();
         for _ in 0..FRAMES_MAX {
             match self.hear(line).await? {
@@ -198,47 +195,18 @@ impl Onward {
         Ok(())
     }
 
-    async fn say(&self, line: &mut Line, frame: String) -> anyhow::Result<()> {
-        match timeout(PATIENCE, line.send(Message::text(frame))).await {
-            Ok(sent) => sent.context("send"),
-            Err(_) => bail!("the relay does not read"),
-        }
-    }
-
     /// Hears the next frame. A relay that asks who we are is told at once.
     async fn hear(&self, line: &mut Line) -> anyhow::Result<Answer> {
         loop {
             let Ok(heard) = timeout(PATIENCE, line.next()).await else {
                 bail!("no answer within {} s", PATIENCE.as_secs());
             };
-            match heard {
-                Some(Ok(Message::Text(text))) => {
-                    let answer = Answer::parse(text.as_str());
-                    if let Answer::Auth(challenge) = &answer {
-                        let auth = self.auth(challenge);
-                        self.say(line, auth).await?;
-                    }
-                    return Ok(answer);
-                }
-                Some(Ok(Message::Close(frame))) => {
-                    let why = frame.map_or_else(String::new, |it| format!(": {}", it.reason));
-                    bail!("the relay closed the connection{why}");
-                }
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(error).context("read"),
-                None => bail!("the relay closed the connection"),
+            let Some(text) = line::text(heard)? else { continue };
+            let answer = Answer::parse(text.as_str());
+            if let Answer::Auth(challenge) = &answer {
+                line::say(line, line::auth(&self.ledger, &self.relay, challenge)).await?;
             }
+            return Ok(answer);
         }
-    }
-
-    fn auth(&self, challenge: &str) -> String {
-        let tags = [Tag::pair("relay", self.relay.as_str()), Tag::pair("challenge", challenge)];
-        let draft = Draft {
-            created_at: SystemClock.now(),
-            kind: Kind::AUTHENTICATION,
-            tags: tags.into_iter().collect(),
-            content: String::new(),
-        };
-        format!("[\"AUTH\",{}]", self.ledger.0.key.sign(draft, self.ledger.config().scheme()).to_json())
     }
 }
