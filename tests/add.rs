@@ -252,6 +252,34 @@ fn a_dry_run_says_what_it_would_do_and_does_nothing() {
 }
 
 #[test]
+fn what_the_file_states_about_itself_fills_what_nobody_said() {
+    let desk = Desk::new();
+    let header = json!({"__metadata__": {"modelspec.license": "mit", "modelspec.author": "The Team",
+        "modelspec.architecture": "whisper"}, "w": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}});
+    let header = header.to_string();
+    let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &[0; 4]].concat();
+    desk.write("model.safetensors", &bytes);
+    let without_license = CHOSEN.iter().copied().filter(|it| !it.contains("license")).collect::<Vec<_>>();
+    let (code, page) = desk.told(&[ID, &without_license, MEASURED, &[DATASET, "--dry-run"]]);
+    let entry = &page["entry"];
+    assert_eq!(
+        (code, &entry["license"], &entry["provenance"]["creator"]),
+        (Some(0), &json!("MIT"), &json!("The Team"))
+    );
+    assert_eq!(
+        (&entry["artifact"]["architecture"], &entry["artifact"]["dtypes"]),
+        (&json!("whisper"), &json!(["F16"]))
+    );
+    // Who says otherwise is not contradicted in silence.
+    assert_eq!(desk.add(&[ID, CHOSEN, MEASURED, &[DATASET, "--set=license=ISC"]]).status.code(), Some(0));
+    let (_, page) = desk.told(&[ID, &["--dry-run"]]);
+    assert_eq!(
+        page["remarks"],
+        json!(["model.safetensors states the licence \"mit\", but the entry says \"ISC\""])
+    );
+}
+
+#[test]
 fn the_training_codes_repository_says_its_address_and_commit() {
     let desk = Desk::new();
     let code = desk.path().join("code");

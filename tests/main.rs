@@ -29,6 +29,7 @@ mod lineage_log;
 mod nix_builds;
 mod onward;
 mod propose;
+mod publish;
 mod relay;
 mod remote;
 mod scrub;

@@ -5,6 +5,7 @@
 
 mod fault;
 mod serve;
+mod store;
 
 use std::{
     collections::BTreeMap,
@@ -80,6 +81,7 @@ pub(crate) struct FixtureHub {
 }
 
 pub(crate) struct Inner {
+    hub: Url,
     cdn: Url,
     state: Mutex<State>,
     served_bytes: AtomicU64,
@@ -91,6 +93,8 @@ pub(crate) struct State {
     repositories: BTreeMap<String, Repository>,
     rules: Vec<Rule>,
     seen: Vec<Seen>,
+    /// Large files that were sent here.
+    store: store::Store,
     /// Signed addresses of an earlier number have expired.
     signature: u64,
 }
@@ -98,12 +102,17 @@ pub(crate) struct State {
 pub(crate) struct Repository {
     commit: CommitId,
     access: Access,
+    /// Whose token may write; anybody's, unless there is one.
+    writer: Option<String>,
+    /// How many commits were made by uploads.
+    commits: usize,
     files: BTreeMap<String, HubFile>,
 }
 
 impl Default for Repository {
     fn default() -> Self {
-        Self { commit: CommitId::from_bytes([0xab; 20]), access: Access::Open, files: BTreeMap::new() }
+        let commit = CommitId::from_bytes([0xab; 20]);
+        Self { commit, access: Access::Open, writer: None, commits: 0, files: BTreeMap::new() }
     }
 }
 
@@ -125,9 +134,13 @@ impl FixtureHub {
     /// Starts an empty hub on two free ports.
     pub(crate) async fn start() -> Self {
         let (hub, cdn) = (listen().await, listen().await);
-        let inner =
-            Arc::new(Inner { cdn: origin(&cdn), state: Mutex::default(), served_bytes: AtomicU64::new(0) });
         let url = origin(&hub);
+        let inner = Arc::new(Inner {
+            hub: url.clone(),
+            cdn: origin(&cdn),
+            state: Mutex::default(),
+            served_bytes: AtomicU64::new(0),
+        });
         let serve = |listener, side| {
             let inner = Arc::clone(&inner);
             let app = Router::new().fallback(move |request| serve::answer(Arc::clone(&inner), side, request));
@@ -166,6 +179,28 @@ impl FixtureHub {
     /// Closes a repository.
     pub(crate) fn close(&self, repository: &str, access: Access) {
         self.state().repository(repository).access = access;
+    }
+
+    /// Makes an empty repository that only this token may write to.
+    pub(crate) fn make(&self, repository: &str, writer: &str) {
+        self.state().repository(repository).writer = Some(writer.to_owned());
+    }
+
+    /// Wants large files in parts of this length.
+    pub(crate) fn wants_parts(&self, part_bytes: usize) {
+        self.state().store.part_bytes = Some(part_bytes);
+    }
+
+    /// Returns the branch's commit, and how many uploads made it.
+    pub(crate) fn tip(&self, repository: &str) -> (CommitId, usize) {
+        let mut state = self.state();
+        let repository = state.repository(repository);
+        (repository.commit, repository.commits)
+    }
+
+    /// Returns a file as it stands.
+    pub(crate) fn file(&self, repository: &str, path: &str) -> Option<Bytes> {
+        self.state().repository(repository).files.get(path).map(|it| it.bytes.clone())
     }
 
     /// Plays a fault whenever the rule applies.

@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     /// The index that lists the model, and that learns where it is
     #[arg(long, value_name = "FILE", default_value = "index.json")]
     index: PathBuf,
-    /// The config file: [hub] endpoint and token_file
+    /// The config file; its section [hub] says which hub, and which file holds the token
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What was sent and what changed, as JSON
@@ -75,6 +75,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
     let committed = runtime.block_on(async {
         let uploader = Uploader::new(settings.clone(), std::sync::Arc::new(SystemClock))?;
+        // Asked first, since of files a hub does not say whether they or their repository are missing.
+        uploader.head(&branch).await?;
         let there = uploader.text(&branch, CARD).await?;
         let card = card::merged(there.or_else(|| found.card.clone()).as_deref(), &entry)?;
         let mut additions = additions;

@@ -29,6 +29,9 @@ pub struct Inspected {
     /// The model's architecture, where the file names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<String>,
+    /// What else the file states about itself: `license`, `author`, `description`, as they are written.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub stated: BTreeMap<String, String>,
     /// How many tensors the header declares.
     pub tensors: u64,
     /// How many numbers they hold together.
@@ -137,8 +140,20 @@ impl fmt::Display for Format {
 
 impl Inspected {
     fn plain(format: Format) -> Self {
-        let (architecture, dtypes, flaws) = (None, BTreeMap::new(), Vec::new());
-        Self { format, architecture, tensors: 0, parameters: 0, dtypes, flaws }
+        let (architecture, stated, dtypes, flaws) = (None, BTreeMap::new(), BTreeMap::new(), Vec::new());
+        Self { format, architecture, stated, tensors: 0, parameters: 0, dtypes, flaws }
+    }
+
+    /// Takes a statement, if it is one that matters and no longer than a person would write it.
+    fn state(&mut self, key: &str, text: String) {
+        if text.trim().is_empty() || text.len() > STATEMENT_BYTES_MAX {
+            return;
+        }
+        match statement(key) {
+            Some("architecture") => self.architecture = Some(text),
+            Some(name) => drop(self.stated.insert(name.to_owned(), text)),
+            None => {}
+        }
     }
 
     /// Counts one tensor of this shape.
@@ -184,6 +199,13 @@ pub fn inspect_reader(mut file: impl Read + Seek, size_bytes: u64, name: &str) -
 }
 
 const SNIFF_BYTES: u64 = 4096;
+const STATEMENT_BYTES_MAX: usize = 4 << 10;
+
+/// Returns what a key of a file's metadata is about: GGUF's own keys, and those of the model spec for safetensors.
+fn statement(key: &str) -> Option<&'static str> {
+    let name = key.strip_prefix("general.").or_else(|| key.strip_prefix("modelspec.")).unwrap_or(key);
+    ["architecture", "author", "description", "license"].into_iter().find(|it| *it == name)
+}
 
 /// Tells the format from the first bytes.
 fn sniff(start: &[u8]) -> Format {
@@ -284,7 +306,32 @@ mod tests {
         let found = look(&safetensors(header, 36), "m.safetensors");
         assert_eq!((found.format, found.tensors, found.parameters), (Format::Safetensors, 3, 11));
         assert_eq!(found.dtypes, BTreeMap::from([("BF16".to_owned(), 1), ("F32".to_owned(), 2)]));
-        assert_eq!(found.flaws, []);
+        assert_eq!((found.flaws, found.architecture, found.stated.len()), (vec![], None, 0));
+    }
+
+    #[test]
+    fn what_a_file_states_about_itself_is_kept_if_it_matters() {
+        let header = r#"{"__metadata__":{"format":"pt","modelspec.license":"MIT","modelspec.architecture":"bert","author":"A"}}"#;
+        let found = look(&safetensors(header, 0), "m.safetensors");
+        let stated =
+            [("author", "A"), ("license", "MIT")].map(|(key, text)| (key.to_owned(), text.to_owned()));
+        assert_eq!((found.architecture.as_deref(), found.stated), (Some("bert"), BTreeMap::from(stated)));
+        let mut gguf = b"GGUF\x03\0\0\0".to_vec();
+        gguf.extend([0_u64, 2].map(u64::to_le_bytes).concat());
+        for (key, text) in [("general.license", "apache-2.0"), ("general.architecture", "llama")] {
+            for part in [key, text] {
+                if part == text {
+                    gguf.extend(8_u32.to_le_bytes());
+                }
+                gguf.extend((part.len() as u64).to_le_bytes());
+                gguf.extend(part.as_bytes());
+            }
+        }
+        let found = look(&gguf, "m.gguf");
+        assert_eq!(
+            (found.architecture.as_deref(), &found.stated["license"][..]),
+            (Some("llama"), "apache-2.0")
+        );
     }
 
     #[test]

@@ -163,7 +163,8 @@ impl Uploader {
         Ok(answer.read::<wire::Commit>()?.commit_oid)
     }
 
-    async fn head(&self, branch: &Branch) -> Result<CommitId, UploadError> {
+    /// Returns the branch's newest commit.
+    pub async fn head(&self, branch: &Branch) -> Result<CommitId, UploadError> {
         let url = self.url(&format!("/api/models/{}/revision/{}", branch.repository, segment(&branch.name)));
         let answer = self.asker().send(Method::GET, url, &[], Vec::new().into()).await?;
         Ok(answer.read::<wire::Info>()?.sha)

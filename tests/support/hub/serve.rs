@@ -14,18 +14,21 @@ use axum::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
-use super::{Access, Fault, HubFile, Inner, Seen, Side, State, Way};
+use super::{Access, Fault, HubFile, Inner, Seen, Side, State, Way, store};
 
 type Answer = Response<Body>;
 
 /// How much of a body goes out at once.
 const PIECE_BYTES: usize = 64 << 10;
+/// More than a story uploads at once.
+const BODY_BYTES_MAX: usize = 256 << 20;
 
 /// Answers, and lets the faults that apply spoil the answer.
 pub(super) async fn answer(inner: Arc<Inner>, side: Side, request: Request) -> Answer {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let query = request.uri().query().unwrap_or_default().to_owned();
     let headers = request.headers().clone();
+    let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await.unwrap_or_default();
     let (faults, reply) = {
         let mut state = inner.state();
         state.seen.push(seen(side, &method, &path, &headers));
@@ -34,10 +37,17 @@ pub(super) async fn answer(inner: Arc<Inner>, side: Side, request: Request) -> A
             .iter_mut()
             .filter_map(|it| it.applies(side, method.as_str(), &path).then(|| it.fault.clone()));
         let faults = rules.collect::<Vec<_>>();
-        let reply = match side {
+        // What is spoilt by a status has no effect either.
+        let refused = faults.iter().any(|it| matches!(it, Fault::Status(..)));
+        let taken = match side {
+            _ if refused => None,
+            Side::Hub => store::to_hub(&mut state, &inner, (&method, &path), &headers, &body),
+            Side::Cdn => store::to_cdn(&mut state, (&method, &path), &body),
+        };
+        let reply = taken.unwrap_or_else(|| match side {
             Side::Hub => from_hub(&state, &inner, &path, &headers),
             Side::Cdn => from_cdn(&state, &path, &query),
-        };
+        });
         (faults, reply)
     };
     if faults.iter().any(|it| matches!(it, Fault::Hang)) {
@@ -63,19 +73,25 @@ fn seen(side: Side, method: &Method, path: &str, headers: &HeaderMap) -> Seen {
 }
 
 /// An answer before range, method and faults are applied to it.
-struct Reply {
-    status: StatusCode,
-    headers: Vec<(&'static str, String)>,
-    body: Bytes,
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: Bytes,
 }
 
 impl Reply {
-    fn error(status: StatusCode, code: &str) -> Self {
+    /// Says no, in words.
+    pub(super) fn refusal(status: StatusCode, words: &str) -> Self {
+        let body = Bytes::from(format!("{{\"error\":\"{words}\"}}"));
+        Self { status, headers: Vec::new(), body }
+    }
+
+    pub(super) fn error(status: StatusCode, code: &str) -> Self {
         let headers = vec![("x-error-code", code.to_owned())];
         Self { status, headers, body: Bytes::from(format!("{{\"error\":\"{code}\"}}")) }
     }
 
-    fn json(body: String) -> Self {
+    pub(super) fn json(body: String) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
         Self { status: StatusCode::OK, headers, body: body.into() }
     }

@@ -144,7 +144,32 @@ fn from_file(facts: &Facts, main: &Measured, sheet: &mut Sheet) -> anyhow::Resul
     for flaw in flaws.iter().filter(|it| matches!(it, Flaw::CanRunCode { .. })) {
         sheet.remark(format!("{source}: {flaw}"));
     }
+    statements(&main.inspected, &source, sheet);
     Ok(())
+}
+
+/// Takes what the file states about itself, where the entry says nothing yet: people know better.
+fn statements(inspected: &Inspected, source: &str, sheet: &mut Sheet) {
+    let stated = |name: &str| inspected.stated.get(name).map(|it| it.trim());
+    if let Some(license) = stated("license") {
+        let known = spdx::identifiers::LICENSES.iter().find(|it| it.name.eq_ignore_ascii_case(license));
+        match (known, sheet.get("/license").and_then(Value::as_str).map(str::to_owned)) {
+            (Some(known), None) => sheet.set(source, "/license", known.name),
+            (Some(known), Some(said)) if said == known.name => {}
+            (_, said) => {
+                let said = said.map_or_else(
+                    || "it is no SPDX identifier".to_owned(),
+                    |it| format!("the entry says {it:?}"),
+                );
+                sheet.remark(format!("{source} states the licence {license:?}, but {said}"));
+            }
+        }
+    }
+    for (name, pointer) in [("author", "/provenance/creator"), ("description", "/description")] {
+        if let Some(text) = stated(name).filter(|it| !it.contains(char::is_control)) {
+            sheet.fill(source, pointer, text);
+        }
+    }
 }
 
 /// Returns the name that a format has in an entry.

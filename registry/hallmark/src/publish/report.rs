@@ -36,10 +36,11 @@ pub(super) fn done(
         let files = changed.iter().map(|it| format!("  {it}\n")).collect::<Vec<_>>().concat();
         format!("{} has a new commit {commit}:\n{files}", arguments.repo)
     };
-    page += &format!("Fetched back and verified: {}.\n", counted(listed.len() as u64, "file"));
-    page += &match change {
-        Change::Nothing => format!("{} names this place already.\n", arguments.index.display()),
-        _ => format!("{} names this place now.\n", arguments.index.display()),
-    };
+    let verified = counted(listed.len() as u64, "file");
+    let now = if *change == Change::Nothing { "already" } else { "now" };
+    page.extend([
+        format!("Fetched back and verified: {verified}.\n"),
+        format!("{} names this place {now}.\n", arguments.index.display()),
+    ]);
     Ok(page)
 }

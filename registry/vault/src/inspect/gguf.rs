@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{Flaw, Format, Inspected};
+use super::{Flaw, Format, Inspected, statement};
 
 /// More than any real model has; a header that claims more is wrong or hostile.
 const TENSORS_MAX: u64 = 1 << 20;
@@ -64,6 +64,10 @@ impl<R: Read> Header<R> {
             match (key.as_str(), kind) {
                 ("general.architecture", STRING) => {
                     inspected.architecture = Some(self.text("the architecture")?);
+                }
+                (key, STRING) if statement(key).is_some() => {
+                    let text = self.text("a statement")?;
+                    inspected.state(key, text);
                 }
                 ("general.alignment", 4) => alignment = u64::from(self.u32()?),
                 _ => self.pass_value(kind, 0)?,

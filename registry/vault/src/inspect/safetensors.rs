@@ -11,7 +11,7 @@ use std::{
 
 use safetensors::tensor::TensorInfo;
 use serde::{
-    Deserialize, Deserializer,
+    Deserializer,
     de::{self, DeserializeSeed, IgnoredAny, MapAccess, Visitor},
 };
 
@@ -96,7 +96,7 @@ impl<'de> Visitor<'de> for Header<'_> {
                 if std::mem::replace(&mut has_notes, true) {
                     return Err(de::Error::duplicate_field("__metadata__"));
                 }
-                map.next_value::<Option<Texts>>()?;
+                map.next_value_seed(Texts { inspected: &mut *self.inspected })?;
                 continue;
             }
             let info = map.next_value::<TensorInfo>()?;
@@ -145,25 +145,39 @@ fn without_gaps(mut spans: Vec<(usize, usize)>) -> Result<u64, String> {
     Ok(covered as u64)
 }
 
-/// A map of texts that nobody keeps.
-struct Texts;
+/// A map of texts, or nothing. What matters of it is kept.
+struct Texts<'a> {
+    inspected: &'a mut Inspected,
+}
 
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Self)
+impl<'de> DeserializeSeed<'de> for Texts<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_option(self)
     }
 }
 
-impl<'de> Visitor<'de> for Texts {
-    type Value = Self;
+impl<'de> Visitor<'de> for Texts<'_> {
+    type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("a map of texts")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<String, String>()?.is_some() {}
-        Ok(self)
+    fn visit_none<E: de::Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, text)) = map.next_entry::<String, String>()? {
+            self.inspected.state(&key, text);
+        }
+        Ok(())
     }
 }
 
