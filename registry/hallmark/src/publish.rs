@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// The model's files, or folders that hold them; a README.md among them becomes the card's text
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// The repository on the Hub, which must exist: <org>/<name>
+    /// The repository on the Hub, which must exist: `org/name`
     #[arg(long, value_name = "ORG/NAME", value_parser = repository)]
     repo: String,
     /// The repository's branch
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     /// The index that lists the model, and that learns where it is
     #[arg(long, value_name = "FILE", default_value = "index.json")]
     index: PathBuf,
-    /// The config file; its section [hub] says which hub, and which file holds the token
+    /// The config file; its section `[hub]` says which hub, and which file holds the token
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What was sent and what changed, as JSON
