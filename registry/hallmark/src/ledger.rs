@@ -8,51 +8,31 @@ pub(crate) mod chain;
 mod findings;
 mod inward;
 mod onward;
+mod opening;
+mod publishing;
 mod scribe;
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
-    thread::available_parallelism,
-    time::Instant,
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use anyhow::Context as _;
-use base::{Address, SystemClock};
+use base::Address;
 use catalog::Entry;
 use ledger::{
-    Accepted, AppendError, CheckpointKey, Claimed, EventId, Filter, Kind, Live, Log, Membership, Options,
-    Outcome, Prepared, Query, SecretKey, Sid, Signed, StoreError, VerifyError,
-    kinds::{Valid, ValidResult},
-    log::ClaimError,
+    Accepted, CheckpointKey, EventId, Filter, Kind, Live, Log, Membership, Query, SecretKey, Sid, StoreError,
     relay::Relay,
 };
 use tokio::{
     runtime::Handle,
-    sync::{Notify, Semaphore, broadcast, oneshot, watch},
+    sync::{Notify, Semaphore, broadcast, watch},
     task::spawn_blocking,
 };
 use tokio_util::sync::CancellationToken;
 use vault::Shelf;
 
-pub(crate) use self::onward::statuses;
+pub(crate) use self::{onward::statuses, publishing::PublishError};
 use crate::{
-    ancestry::Ancestry,
-    config::{LedgerConfig, RulesMode},
-    gate::Gate,
-    host::Host,
-    metrics::Metrics,
-    order::Order,
-    world::World,
+    ancestry::Ancestry, config::LedgerConfig, gate::Gate, metrics::Metrics, order::Order, world::World,
 };
-
-/// What the service manager calls the key that it hands over.
-const CREDENTIAL: &str = "signing-key";
-/// How many may look at the graph at once: evaluating a card keeps a core busy.
-const LOOKERS_MAX: usize = 2;
-/// How many readers may be at the file at once.
-const READERS_MAX: usize = 16;
 
 /// The log and who signs in it. Cheap to clone.
 #[derive(Clone)]
@@ -87,100 +67,7 @@ struct Inner {
     stop: CancellationToken,
 }
 
-/// Why nobody knows what became of an event, or why it is none.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PublishError {
-    /// It is no event, or its author did not sign it.
-    #[error(transparent)]
-    Claim(#[from] ClaimError),
-    /// It may be sent again.
-    #[error(transparent)]
-    Append(#[from] AppendError),
-}
-
 impl Ledger {
-    /// Opens the log of this host and makes its keys if they are missing; `None` if the operator wants no log.
-    pub(crate) fn open(
-        host: &Host,
-        metrics: Arc<Metrics>,
-        stop: CancellationToken,
-    ) -> anyhow::Result<Option<Self>> {
-        let config = host.config.ledger.clone();
-        if !config.enabled {
-            return Ok(None);
-        }
-        if config.rules_mode == RulesMode::Enforce {
-            // To let everything in and call it enforced would be worse than to say so.
-            anyhow::bail!(
-                "[ledger] rules_mode = \"enforce\" has nothing to enforce yet: no source of energy can be named; use \"record\""
-            );
-        }
-        let key = SecretKey::read_or_create(&key_file(&config, &host.state))?;
-        let own_name = format!("hallmark/{}", ledger::Author::lower(key.address()));
-        let origin = config.origin.as_deref().unwrap_or(&own_name);
-        let checkpoint_key = CheckpointKey::read_or_create(&config.checkpoint_key_file(&host.state), origin)?;
-        if config.origin.as_deref().is_some_and(|it| it != checkpoint_key.origin()) {
-            tracing::warn!(
-                "The log keeps its name {}: it is part of every checkpoint that it signed",
-                checkpoint_key.origin()
-            );
-        }
-        let accepted = broadcast::Sender::new(config.client_queue_max.max(16));
-        let (members, bell) = (Arc::new(Live::<Membership>::default()), accepted.clone());
-        let (growth, own) = (Arc::new(Notify::new()), key.address());
-        let grows = Arc::clone(&growth);
-        let closed = config.private_kinds.iter().map(|it| u32::from(*it)).collect();
-        let ancestry = Arc::new(Ancestry::new(config.graph_bytes_max, closed));
-        let counted = Arc::clone(&metrics);
-        let options = Options {
-            policy: config.policy(),
-            clock: Arc::new(SystemClock),
-            folds: vec![members.clone(), ancestry.clone()],
-            observer: Some(Box::new(move |it| {
-                counted.event("accepted");
-                // It is no error if nobody listens.
-                drop(bell.send(Arc::clone(it)));
-                // How a model stands follows from the gate: if that moved the gate again, it would never rest.
-                if !is_own_state(it, own) {
-                    grows.notify_one();
-                }
-            })),
-        };
-        let relay = Relay {
-            limits: config.limits(),
-            leniency: config.leniency(),
-            private_kinds: config.private_kinds.iter().copied().map(Kind).collect(),
-            operator: Some(key.address()),
-            hosts: config.relay_hosts.iter().cloned().collect(),
-            ..Relay::default()
-        };
-        let log = Arc::new(Log::open(&config.file(&host.state), options)?);
-        ancestry.follow(&log);
-        let inner = Inner {
-            log,
-            ancestry,
-            growth,
-            gate: RwLock::default(),
-            pen: Mutex::default(),
-            shelf: host.shelf.clone(),
-            examiners: Semaphore::new(1),
-            key,
-            checkpoint_key,
-            host: config.host.clone().unwrap_or_else(host_name),
-            members,
-            accepted,
-            verifiers: Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get)),
-            readers: Semaphore::new(READERS_MAX),
-            lookers: Arc::new(Semaphore::new(LOOKERS_MAX)),
-            relay: Arc::new(relay),
-            seats: Arc::new(Semaphore::new(config.clients_max.min(Semaphore::MAX_PERMITS))),
-            metrics,
-            stop,
-            config,
-        };
-        Ok(Some(Self(Arc::new(inner))))
-    }
-
     /// Begins to write down what becomes of models, to publish it onward, and to take in what others have; until the
     /// stop.
     pub(crate) fn work(&self, runtime: &Handle, of: &Shelf, worlds: watch::Receiver<Arc<World>>) {
@@ -191,41 +78,6 @@ impl Ledger {
             runtime.spawn(inward::follow(self.clone(), relay.0.clone()));
         }
         runtime.spawn(scribe::scribe(self.clone(), of.clone(), worlds));
-    }
-
-    /// Checks an event and puts it into the log. Returns what became of it, when that is on disk.
-    pub(crate) async fn publish(&self, json: String) -> Result<Outcome, PublishError> {
-        let prepared = {
-            let _seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
-            let (limits, leniency) = (self.0.config.limits(), self.0.config.leniency());
-            let verified = spawn_blocking(move || Prepared::verify(&json, &limits, leniency)).await;
-            verified.map_err(|_| AppendError::Closed)?.inspect_err(|_| self.0.metrics.event("invalid"))?
-        };
-        self.foresee(prepared.event()).await?;
-        Ok(self.submit(prepared).await?)
-    }
-
-    /// Does an UPDATE again before its turn comes, away from the thread that writes.
-    async fn foresee(&self, event: &Signed) -> Result<(), AppendError> {
-        if Ancestry::is_heavy(event) {
-            let _seat = self.0.examiners.acquire().await.map_err(|_| AppendError::Closed)?;
-            let (ancestry, event) = (self.0.ancestry.clone(), event.clone());
-            spawn_blocking(move || ancestry.foresee(&event)).await.map_err(|_| AppendError::Closed)?;
-        }
-        Ok(())
-    }
-
-    /// Checks the signature of an event on one of the threads for that.
-    pub(crate) async fn verify(&self, claimed: Claimed) -> Result<Result<Signed, VerifyError>, AppendError> {
-        let seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
-        let leniency = self.0.config.leniency();
-        let verified =
-            spawn_blocking(move || claimed.verify(leniency)).await.map_err(|_| AppendError::Closed)?;
-        drop(seat);
-        if let Ok(event) = &verified {
-            self.foresee(event).await?;
-        }
-        Ok(verified)
     }
 
     /// Writes down what this host knows of a model that is to be judged. Returns the event that says what it is.
@@ -261,32 +113,6 @@ impl Ledger {
     /// Returns what rings when the log grows by something that a gate may see.
     pub(crate) fn growth(&self) -> &Arc<Notify> {
         &self.0.growth
-    }
-
-    /// Queues an event for the log at once. The future says what became of it, when that is on disk.
-    pub(crate) fn submit(
-        &self,
-        prepared: Prepared,
-    ) -> impl Future<Output = Result<Outcome, AppendError>> + Send + use<> {
-        let (answer, outcome) = oneshot::channel();
-        let (metrics, begun) = (Arc::clone(&self.0.metrics), Instant::now());
-        // Whoever asked may have gone away; the event stays.
-        let queued = self.0.log.submit(vec![prepared], Box::new(move |it| drop(answer.send(it))));
-        async move {
-            let outcome = async {
-                queued?;
-                let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
-                outcomes.into_iter().next().ok_or(AppendError::Closed)
-            };
-            let outcome = outcome.await;
-            match &outcome {
-                Ok(Outcome::Accepted(_)) => metrics.append(begun.elapsed()),
-                Ok(Outcome::Duplicate(_)) => metrics.event("duplicate"),
-                Ok(Outcome::Refused(why)) => metrics.event(why.prefix()),
-                Err(_) => metrics.event("error"),
-            }
-            outcome
-        }
     }
 
     /// Returns the counters.
@@ -394,30 +220,4 @@ impl Ledger {
     pub(crate) fn is_private(&self, kind: Kind) -> bool {
         self.0.config.is_private(kind)
     }
-}
-
-/// Says whether an event is this host's own word on how a model stands.
-fn is_own_state(accepted: &Accepted, own: Address) -> bool {
-    let event = &accepted.event;
-    let state = || Valid::read(event.tags()).result();
-    let is_state = |it: Option<ValidResult>| {
-        matches!(it, Some(ValidResult::Deployed | ValidResult::Held | ValidResult::Withdrawn))
-    };
-    event.kind() == Kind::VALID && event.author().address() == own && is_state(state())
-}
-
-/// Returns the key's file: the operator's, the service manager's, or our own.
-fn key_file(config: &LedgerConfig, state: &Path) -> PathBuf {
-    let given = || {
-        let path = PathBuf::from(env::var_os("CREDENTIALS_DIRECTORY")?).join(CREDENTIAL);
-        path.exists().then_some(path)
-    };
-    config.key_file.clone().or_else(given).unwrap_or_else(|| state.join("daemon.key"))
-}
-
-/// Returns what this machine calls itself.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }
