@@ -43,11 +43,14 @@ async fn the_daemon_says_that_it_is_alive_ready_and_what_it_counts() {
         "hallmark_index_holds 1",
         "hallmark_models{state=\"deployed\"} 0",
         "hallmark_request_seconds_count{route=\"/healthz\",method=\"GET\",status=\"2xx\"} 1",
-        "hallmark_connections 1",
         "# EOF",
     ] {
         assert!(metrics.lines().any(|it| it == line), "no {line:?} in {metrics}");
     }
+    // The client asked three times and may have kept any of its connections.
+    let connections = metrics.lines().find_map(|it| it.strip_prefix("hallmark_connections "));
+    let connections = connections.and_then(|it| it.parse::<u32>().ok());
+    assert!(connections.is_some_and(|it| (1..=3).contains(&it)), "{connections:?} in {metrics}");
     assert_eq!(daemon.stop().0, Some(0));
 }
 
