@@ -59,8 +59,12 @@ fn digit(character: u8) -> Option<u8> {
 
 /// Returns the lower-case hex of some bytes.
 pub fn text(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|it| [DIGITS[usize::from(it >> 4)], DIGITS[usize::from(it & 15)]]);
-    digits.map(char::from).collect()
+    let mut digits = vec![0; 2 * bytes.len()];
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+    }
+    // Hex digits are ASCII.
+    String::from_utf8(digits).unwrap_or_default()
 }
 
 pub(crate) fn encode(bytes: &[u8], out: &mut fmt::Formatter<'_>) -> fmt::Result {

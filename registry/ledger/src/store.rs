@@ -14,16 +14,16 @@ mod tile_row;
 
 use std::path::PathBuf;
 
-pub(crate) use self::{
-    event_row::EventRow,
-    open::Access,
-    outbox_row::{OutboxCount, PENDING},
-    run_row::EraRow,
-    space_row::SpaceRow,
-};
 pub use self::{
     event_row::Stored,
     open::{DamageError, OpenError},
+};
+pub(crate) use self::{
+    event_row::{EventRow, Events},
+    open::Access,
+    outbox_row::{OutboxCount, PENDING},
+    run_row::{ChunkRow, EraRow},
+    space_row::SpaceRow,
 };
 
 /// One connection to the file.
@@ -69,6 +69,18 @@ impl Store {
             let _ = self.run("ROLLBACK");
         }
         outcome
+    }
+
+    /// Runs `look` on the log as it is now, and takes the locks for that once and not for every row.
+    pub(crate) fn at_once<T>(
+        &self,
+        look: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.put("BEGIN", [])?;
+        // Whoever fails leaves the connection to be closed, and the transaction with it.
+        let found = look(self)?;
+        self.put("COMMIT", [])?;
+        Ok(found)
     }
 
     fn run(&self, sql: &str) -> Result<(), StoreError> {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event::{EventId, Sid},
     filter::Filter,
-    store::{Store, StoreError, Stored},
+    store::{Events, Store, StoreError, Stored},
 };
 
 /// The most keys that a filter is looked up under; with more, a wider condition is used and the rest is compared.
@@ -49,6 +49,9 @@ pub(super) struct Index {
 /// Events in the order of subscribers, as they are found.
 pub(super) struct Answers<'s> {
     store: &'s Store,
+    events: Events<'s>,
+    /// How many events the log had: the index may have got more since, which the store does not show yet.
+    size: u64,
     index: Index,
     query: &'s Query,
     keys: Vec<u64>,
@@ -94,7 +97,12 @@ impl PartialOrd for Head {
 }
 
 impl<'s> Answers<'s> {
-    pub(super) fn new(store: &'s Store, index: Index, query: &'s Query) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        store: &'s Store,
+        size: u64,
+        index: Index,
+        query: &'s Query,
+    ) -> Result<Self, StoreError> {
         let filter = &query.filter;
         let mut spaces = BTreeSet::new();
         for sid in filter.tags.get("sid").into_iter().flatten() {
@@ -123,7 +131,21 @@ impl<'s> Answers<'s> {
         drop(open);
         let keys = if filter.is_void() { Vec::new() } else { keys(filter) };
         let (runs, heads) = (Vec::new(), BinaryHeap::new());
-        Ok(Self { store, index, query, keys, waiting, runs, heads, last_seq: None, from, spaces })
+        let events = store.events()?;
+        Ok(Self {
+            store,
+            events,
+            size,
+            index,
+            query,
+            keys,
+            waiting,
+            runs,
+            heads,
+            last_seq: None,
+            from,
+            spaces,
+        })
     }
 
     /// Returns the next event, or `None` if there is no other.
@@ -139,10 +161,10 @@ impl<'s> Answers<'s> {
                 return Ok(None);
             }
             // Found under two keys it comes twice, one behind the other.
-            if self.last_seq.replace(head.seq) == Some(head.seq) {
+            if self.last_seq.replace(head.seq) == Some(head.seq) || head.seq >= self.size {
                 continue;
             }
-            let Some(stored) = self.store.stored(head.seq)? else {
+            let Some(stored) = self.events.at(head.seq)? else {
                 let what = "the index leads to an event that is not there".to_owned();
                 return Err(StoreError::Row { table: "event", row: head.seq.to_string(), what });
             };

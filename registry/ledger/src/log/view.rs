@@ -76,15 +76,20 @@ impl Log {
         if let Some(ids) = &query.filter.ids {
             return self.each_by_id(query, ids.iter().copied(), left, &mut each);
         }
+        // In this order: what was counted is in the index, and what is in the store.
+        let size = self.shared.head().0.min(query.size.unwrap_or(u64::MAX));
+        let index = self.shared.index();
         self.shared.reading(|store| {
-            let mut answers = Answers::new(store, self.shared.index(), query)?;
-            while left > 0
-                && let Some(stored) = answers.next()?
-                && each(stored).is_continue()
-            {
-                left -= 1;
-            }
-            Ok(())
+            store.at_once(|store| {
+                let mut answers = Answers::new(store, size, index, query)?;
+                while left > 0
+                    && let Some(stored) = answers.next()?
+                    && each(stored).is_continue()
+                {
+                    left -= 1;
+                }
+                Ok(())
+            })
         })
     }
 

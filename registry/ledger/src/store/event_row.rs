@@ -1,13 +1,21 @@
 //! Rows of the log.
 
 use base::{Address, Sha256, UnixSeconds, hex};
-use rusqlite::{Row, params};
+use rusqlite::{CachedStatement, OptionalExtension as _, Row, params};
 
 use super::{Store, StoreError};
 use crate::event::{Accepted, BodyId, Claimed, EventId, Kind, Position, Scheme, Sid};
 
-const COLUMNS: &str = "seq, space, kind, n, tick, depth, created_at, received, scheme, prev_seq, id, body, author, \
-                       leaf, prev, json";
+/// Reads events, those that `$which` says.
+macro_rules! events {
+    ($which:literal) => {
+        concat!(
+            "SELECT seq, space, kind, n, tick, depth, created_at, received, scheme, prev_seq, id, body, author, \
+             leaf, prev, json FROM event ",
+            $which
+        )
+    };
+}
 
 /// An event as the log holds it. What can be asked without reading its JSON stands beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +47,20 @@ pub(crate) struct EventRow<'e> {
     pub(crate) prev_seq: Option<u64>,
     pub(crate) accepted: &'e Accepted,
     pub(crate) leaf: Sha256,
+}
+
+/// Events by their places, with a statement that is looked up once.
+pub(crate) struct Events<'s> {
+    store: &'s Store,
+    statement: CachedStatement<'s>,
+}
+
+impl Events<'_> {
+    /// Returns the event at a place.
+    pub(crate) fn at(&mut self, seq: u64) -> Result<Option<Stored>, StoreError> {
+        let found = self.statement.query_row([seq], read).optional();
+        found.map_err(|it| self.store.error(it))
+    }
 }
 
 impl Stored {
@@ -89,7 +111,13 @@ impl Store {
         let Ok(seq) = i64::try_from(seq) else {
             return Ok(None);
         };
-        self.one(&format!("SELECT {COLUMNS} FROM event WHERE seq = ?1"), [seq], read)
+        self.one(events!("WHERE seq = ?1"), [seq], read)
+    }
+
+    /// Makes ready to read many events, one after the other.
+    pub(crate) fn events(&self) -> Result<Events<'_>, StoreError> {
+        let statement = self.conn.prepare_cached(events!("WHERE seq = ?1")).map_err(|it| self.error(it))?;
+        Ok(Events { store: self, statement })
     }
 
     /// Reads the events of some places, in order.
@@ -99,8 +127,7 @@ impl Store {
         until: u64,
         each: impl FnMut(Stored) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let sql = format!("SELECT {COLUMNS} FROM event WHERE seq >= ?1 AND seq < ?2 ORDER BY seq");
-        self.each(&sql, [from, until], read, each)
+        self.each(events!("WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"), [from, until], read, each)
     }
 
     /// Returns how many events there are.
