@@ -3,14 +3,17 @@
 //! So an append writes no index at all, however large the log is, and closing an era writes one sorted run. After a
 //! crash the newest era is built again from its events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeSet, HashMap, hash_map::Entry},
+    slice,
+};
 
 use base::Sha256;
 
 use super::posting::{CHUNK_POSTINGS, POSTING_BYTES, Posting, Rank, keys, names, number};
 use crate::{
     event::Signed,
-    store::{EraRow, Store, StoreError},
+    store::{ChunkRow, EraRow, Store, StoreError},
 };
 
 /// How many events make an era. Part of the file's format; tests have short ones, to see several.
@@ -27,11 +30,36 @@ pub(super) struct Indexed {
 #[derive(Debug, Default)]
 pub(super) struct Era {
     pub(super) no: u64,
-    postings: BTreeMap<u64, BTreeSet<Posting>>,
+    postings: HashMap<u64, Run>,
     /// The names of its events with their offsets, as they are kept when it closes.
     names: Vec<(u64, u16)>,
     newest: u64,
     oldest: Option<u64>,
+}
+
+/// The postings of one key. Most keys lead to one event alone, which needs no tree.
+#[derive(Debug)]
+enum Run {
+    One(Posting),
+    Many(BTreeSet<Posting>),
+}
+
+impl Run {
+    fn insert(&mut self, posting: Posting) {
+        match self {
+            Self::One(first) => *self = Self::Many([*first, posting].into()),
+            Self::Many(all) => {
+                all.insert(posting);
+            }
+        }
+    }
+
+    fn in_order(&self) -> Vec<Posting> {
+        match self {
+            Self::One(only) => vec![*only],
+            Self::Many(all) => all.iter().copied().collect(),
+        }
+    }
 }
 
 /// What is kept in memory of a closed era: between which seconds its events were signed.
@@ -62,7 +90,10 @@ impl Era {
     /// Takes an event that is in the log now.
     pub(super) fn insert(&mut self, indexed: &Indexed, posting: Posting) {
         for key in &indexed.keys {
-            self.postings.entry(*key).or_default().insert(posting);
+            match self.postings.entry(*key) {
+                Entry::Vacant(place) => drop(place.insert(Run::One(posting))),
+                Entry::Occupied(found) => found.into_mut().insert(posting),
+            }
         }
         self.names.extend(indexed.names().map(|it| (it, posting.offset)));
         self.newest = self.newest.max(posting.created_at);
@@ -76,8 +107,14 @@ impl Era {
             return Vec::new();
         };
         let first = Posting { created_at: from.created_at, id: from.id, offset: 0 };
-        let start = after.map_or(Included(first), Excluded);
-        postings.range((start, Unbounded)).take(CHUNK_POSTINGS).copied().collect()
+        let is_behind = |it: &Posting| after.map_or(*it >= first, |after| *it > after);
+        match postings {
+            Run::One(only) => slice::from_ref(only).iter().filter(|it| is_behind(it)).copied().collect(),
+            Run::Many(all) => {
+                let start = after.map_or(Included(first), Excluded);
+                all.range((start, Unbounded)).take(CHUNK_POSTINGS).copied().collect()
+            }
+        }
     }
 
     /// Returns the last second that any of its events was signed in.
@@ -98,26 +135,23 @@ impl Era {
         let closed = Closed { no: self.no, newest: self.newest, oldest: self.oldest.unwrap_or_default() };
         store.put_era(&EraRow { no: self.no, newest: closed.newest, oldest: closed.oldest, names: bytes })?;
         // SQLite's keys have a sign: its order is the one in which the rows lie.
-        let mut keys: Vec<&u64> = self.postings.keys().collect();
-        keys.sort_unstable_by_key(|it| it.cast_signed());
-        for key in keys {
-            self.write_run(store, *key)?;
-        }
-        Ok(closed)
-    }
-
-    fn write_run(&self, store: &Store, key: u64) -> Result<(), StoreError> {
-        let postings: Vec<Posting> = self.postings.get(&key).into_iter().flatten().copied().collect();
-        for (number, chunk) in (0..).zip(postings.chunks(CHUNK_POSTINGS)) {
-            let mut bytes = Vec::with_capacity(chunk.len() * POSTING_BYTES);
-            for posting in chunk {
-                posting.write(&mut bytes);
+        let mut runs: Vec<(i64, &Run)> =
+            self.postings.iter().map(|(key, run)| (key.cast_signed(), run)).collect();
+        runs.sort_unstable_by_key(|it| it.0);
+        let mut chunks = store.chunks(self.no)?;
+        for (key, run) in runs {
+            for (number, postings) in (0..).zip(run.in_order().chunks(CHUNK_POSTINGS)) {
+                let mut bytes = Vec::with_capacity(postings.len() * POSTING_BYTES + SEAL_BYTES);
+                for posting in postings {
+                    posting.write(&mut bytes);
+                }
+                seal(&mut bytes);
+                let oldest = postings.last().map_or(0, |it| it.created_at);
+                chunks.put(ChunkRow { key, number, oldest, postings: bytes })?;
             }
-            seal(&mut bytes);
-            let oldest = chunk.last().map_or(0, |it| it.created_at);
-            store.put_chunk(self.no, key, number, oldest, &bytes)?;
         }
-        Ok(())
+        chunks.finish()?;
+        Ok(closed)
     }
 }
 

@@ -41,9 +41,9 @@ impl Posting {
     }
 
     pub(super) fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend(self.created_at.to_be_bytes());
-        bytes.extend(self.id.to_be_bytes());
-        bytes.extend(self.offset.to_be_bytes());
+        bytes.extend_from_slice(&self.created_at.to_be_bytes());
+        bytes.extend_from_slice(&self.id.to_be_bytes());
+        bytes.extend_from_slice(&self.offset.to_be_bytes());
     }
 
     pub(super) fn read(bytes: &[u8; POSTING_BYTES]) -> Self {
@@ -143,8 +143,8 @@ pub(super) fn of_tag(name: &str, value: &str) -> u64 {
 fn key(parts: &[&[u8]]) -> u64 {
     let mut bytes = Vec::with_capacity(128);
     for part in parts {
-        bytes.extend((part.len() as u64).to_be_bytes());
-        bytes.extend(*part);
+        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        bytes.extend_from_slice(part);
     }
     prefix(Sha256::of(&bytes).as_bytes()).max(1)
 }

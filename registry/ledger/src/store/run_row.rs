@@ -1,6 +1,6 @@
 //! Rows of the index: closed eras, and the runs of postings in each.
 
-use rusqlite::{Row, params};
+use rusqlite::{CachedStatement, Row, Statement, ToSql, params};
 
 use super::{Store, StoreError};
 
@@ -11,6 +11,68 @@ pub(crate) struct EraRow {
     pub(crate) newest: u64,
     pub(crate) oldest: u64,
     pub(crate) names: Vec<u8>,
+}
+
+/// A chunk of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChunkRow {
+    /// SQLite's integers have a sign; the bits are those of the key.
+    pub(crate) key: i64,
+    pub(crate) number: u64,
+    pub(crate) oldest: u64,
+    pub(crate) postings: Vec<u8>,
+}
+
+/// How many chunks one statement writes: an era has a quarter of a million, and a statement costs as much as a row.
+const ROWS: usize = 32;
+
+/// Writes chunks, which have to come in the order of their keys.
+pub(crate) struct Chunks<'s> {
+    store: &'s Store,
+    era: u64,
+    statement: CachedStatement<'s>,
+    rows: Vec<ChunkRow>,
+}
+
+impl Chunks<'_> {
+    /// Writes a chunk, with others.
+    pub(crate) fn put(&mut self, row: ChunkRow) -> Result<(), StoreError> {
+        self.rows.push(row);
+        if self.rows.len() < ROWS {
+            return Ok(());
+        }
+        let written = execute(&mut self.statement, self.era, &self.rows);
+        self.rows.clear();
+        written.map_err(|it| self.store.error(it))
+    }
+
+    /// Writes those that are left.
+    pub(crate) fn finish(self) -> Result<(), StoreError> {
+        let Self { store, era, rows, .. } = self;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let statement = store.conn.prepare(&insert(rows.len()));
+        let written = statement.and_then(|mut it| execute(&mut it, era, &rows));
+        written.map_err(|it| store.error(it))
+    }
+}
+
+/// Returns the statement that writes so many chunks.
+fn insert(rows: usize) -> String {
+    let values = vec!["(?, ?, ?, ?, ?)"; rows].join(", ");
+    format!("INSERT INTO run (era, key, chunk, oldest, postings) VALUES {values}")
+}
+
+fn execute(statement: &mut Statement<'_>, era: u64, rows: &[ChunkRow]) -> rusqlite::Result<()> {
+    let mut places = 1..;
+    for row in rows {
+        let values: [&dyn ToSql; 5] = [&era, &row.key, &row.number, &row.oldest, &row.postings];
+        for (value, place) in values.into_iter().zip(places.by_ref()) {
+            statement.raw_bind_parameter(place, value)?;
+        }
+    }
+    statement.raw_execute().map(drop)
 }
 
 impl Store {
@@ -33,17 +95,10 @@ impl Store {
         Ok(eras)
     }
 
-    /// Writes one chunk of a run. Whoever writes many does it in the order of their keys.
-    pub(crate) fn put_chunk(
-        &self,
-        era: u64,
-        key: u64,
-        chunk: u64,
-        oldest: u64,
-        postings: &[u8],
-    ) -> Result<(), StoreError> {
-        let sql = "INSERT INTO run (era, key, chunk, oldest, postings) VALUES (?1, ?2, ?3, ?4, ?5)";
-        self.put(sql, params![era, signed(key), chunk, oldest, postings])
+    /// Makes ready to write the chunks of an era's runs.
+    pub(crate) fn chunks(&self, era: u64) -> Result<Chunks<'_>, StoreError> {
+        let statement = self.conn.prepare_cached(&insert(ROWS)).map_err(|it| self.error(it))?;
+        Ok(Chunks { store: self, era, statement, rows: Vec::with_capacity(ROWS) })
     }
 
     /// Returns the first chunk from `chunk` on that reaches back to `until` or further, and its number.
