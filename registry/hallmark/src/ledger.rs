@@ -55,7 +55,7 @@ struct Inner {
     gate: RwLock<Option<Arc<Gate>>>,
     pen: Mutex<()>,
     shelf: Shelf,
-    verifiers: Semaphore,
+    verifiers: Arc<Semaphore>,
     /// Who may do an UPDATE again before its turn: one at a time, so that nobody else's events wait for it.
     examiners: Semaphore,
     readers: Semaphore,

@@ -126,7 +126,7 @@ impl Signed {
 
     /// Returns the event as JSON, the `id` first: clients look for it there.
     pub fn to_json(&self) -> String {
-        body::json(self)
+        body::event_json(self)
     }
 }
 

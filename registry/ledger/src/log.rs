@@ -24,6 +24,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
@@ -46,6 +47,8 @@ use crate::{
 
 /// How many jobs may wait for the writer.
 const QUEUE_MAX: usize = 4096;
+/// How many events may wait for it in all of them.
+const EVENTS_MAX: usize = 8192;
 
 /// What became of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +97,8 @@ pub struct Options {
 pub struct Log {
     shared: Arc<Shared>,
     jobs: Option<SyncSender<Job>>,
+    /// How many events are in the jobs that wait.
+    waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
     _lock: File,
 }
@@ -116,20 +121,29 @@ impl Log {
         let shared = Arc::new(shared);
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let Options { policy, clock, folds, observer } = options;
-        let writer =
-            Writer { store, shared: shared.clone(), policy, clock, folds, observer, state: Some(state) };
+        let (waiting, state) = (Arc::<AtomicUsize>::default(), Some(state));
+        let (count, own) = (Arc::clone(&waiting), shared.clone());
+        let writer = Writer { store, shared: own, waiting: count, policy, clock, folds, observer, state };
         let thread = std::thread::Builder::new().name("ledger-writer".to_owned());
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         let thread = thread.spawn(move || writer.run(&queue)).map_err(io)?;
-        Ok(Self { shared, jobs: Some(jobs), thread: Some(thread), _lock: lock })
+        Ok(Self { shared, jobs: Some(jobs), waiting, thread: Some(thread), _lock: lock })
     }
 
     /// Queues events and returns at once; `done` hears what became of them when that is on disk.
     pub fn submit(&self, events: Vec<Prepared>, done: Done) -> Result<(), AppendError> {
         let jobs = self.jobs.as_ref().ok_or(AppendError::Closed)?;
-        jobs.try_send(Job::Append(events, done)).map_err(|error| match error {
-            TrySendError::Full(_) => AppendError::Busy,
-            TrySendError::Disconnected(_) => AppendError::Closed,
+        let count = events.len();
+        if self.waiting.fetch_add(count, Ordering::Relaxed) + count > EVENTS_MAX {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            return Err(AppendError::Busy);
+        }
+        jobs.try_send(Job::Append(events, done)).map_err(|error| {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => AppendError::Busy,
+                TrySendError::Disconnected(_) => AppendError::Closed,
+            }
         })
     }
 
@@ -141,6 +155,8 @@ impl Log {
             let _ = answer.send(it);
         });
         let jobs = self.jobs.as_ref().ok_or(AppendError::Closed)?;
+        self.waiting.fetch_add(events.len(), Ordering::Relaxed);
+        // It only fails when the writer is gone, and then nobody counts any more.
         jobs.send(Job::Append(events, done)).map_err(|_| AppendError::Closed)?;
         outcome.recv().map_err(|_| AppendError::Closed)?
     }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ::lineage::{Claim, Code, Flaw, Update, is_same_author, tiers::Phase};
-use ledger::{Accepted, EventId, Objection, Signed, event::BodyId, signed_text};
+use ledger::{Accepted, EventId, Kind, Objection, Signed, event::BodyId, signed_text};
 
 use super::{
     Ancestry, Asked, Trouble,
@@ -42,7 +42,12 @@ impl Verdicts {
 impl Ancestry {
     /// Says whether looking at an event takes so long that it should be foreseen.
     pub(crate) fn is_heavy(event: &Signed) -> bool {
-        u32::from(event.kind().0) == ::lineage::VALIDATION && !event.content().is_empty()
+        Self::may_be_heavy(event.kind()) && !event.content().is_empty()
+    }
+
+    /// Says whether events of a kind may be heavy.
+    pub(crate) fn may_be_heavy(kind: Kind) -> bool {
+        u32::from(kind.0) == ::lineage::VALIDATION
     }
 
     /// Does an UPDATE again and keeps the verdict for when its turn comes. Called away from the thread that writes.

@@ -102,7 +102,7 @@ impl Ledger {
             host: config.host.clone().unwrap_or_else(host_name),
             members,
             accepted,
-            verifiers: Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get)),
+            verifiers: Arc::new(Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get))),
             readers: Semaphore::new(READERS_MAX),
             lookers: Arc::new(Semaphore::new(LOOKERS_MAX)),
             relay: Arc::new(relay),

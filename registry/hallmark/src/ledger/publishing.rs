@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use ledger::{AppendError, Claimed, Outcome, Prepared, Signed, VerifyError, log::ClaimError};
+use ledger::{AppendError, Claimed, Kind, Outcome, Prepared, Signed, VerifyError, log::ClaimError};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::Ledger;
@@ -22,14 +22,46 @@ pub(crate) enum PublishError {
 impl Ledger {
     /// Checks an event and puts it into the log. Returns what became of it, when that is on disk.
     pub(crate) async fn publish(&self, json: String) -> Result<Outcome, PublishError> {
-        let prepared = {
-            let _seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
-            let (limits, leniency) = (self.0.config.limits(), self.0.config.leniency());
-            let verified = spawn_blocking(move || Prepared::verify(&json, &limits, leniency)).await;
-            verified.map_err(|_| AppendError::Closed)?.inspect_err(|_| self.0.metrics.event("invalid"))?
-        };
+        let (limits, leniency) = (self.0.config.limits(), self.0.config.leniency());
+        let verified = self.checking(move || Prepared::verify(&json, &limits, leniency)).await?;
+        let prepared = verified.inspect_err(|_| self.0.metrics.event("invalid"))?;
         self.foresee(prepared.event()).await?;
-        Ok(self.submit(prepared).await?)
+        let outcomes = self.submit(vec![prepared]).await?;
+        outcomes.into_iter().next().ok_or(PublishError::Append(AppendError::Closed))
+    }
+
+    /// Says whether events of a kind may take so long to check that others should not be in one group with them.
+    pub(crate) fn takes_long(kind: Kind) -> bool {
+        Ancestry::may_be_heavy(kind)
+    }
+
+    /// Checks the signatures of some events on one of the threads for that, and returns what became of each, in order.
+    pub(crate) async fn verify(
+        &self,
+        claimed: Vec<Claimed>,
+    ) -> Result<Vec<Result<Prepared, VerifyError>>, AppendError> {
+        let leniency = self.0.config.leniency();
+        let verify = move |it: Claimed| it.verify(leniency).map(Prepared::from);
+        let verified: Vec<_> = self.checking(move || claimed.into_iter().map(verify).collect()).await?;
+        for prepared in verified.iter().flatten() {
+            self.foresee(prepared.event()).await?;
+        }
+        Ok(verified)
+    }
+
+    /// Runs `check` on one of the few threads that check signatures.
+    async fn checking<T: Send + 'static>(
+        &self,
+        check: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AppendError> {
+        let seat = Arc::clone(&self.0.verifiers).acquire_owned().await.map_err(|_| AppendError::Closed)?;
+        let check = move || {
+            let checked = check();
+            // The next one need not wait until whoever asked has looked.
+            drop(seat);
+            checked
+        };
+        spawn_blocking(check).await.map_err(|_| AppendError::Closed)
     }
 
     /// Does an UPDATE again before its turn comes, away from the thread that writes.
@@ -42,42 +74,30 @@ impl Ledger {
         Ok(())
     }
 
-    /// Checks the signature of an event on one of the threads for that.
-    pub(crate) async fn verify(&self, claimed: Claimed) -> Result<Result<Signed, VerifyError>, AppendError> {
-        let seat = self.0.verifiers.acquire().await.map_err(|_| AppendError::Closed)?;
-        let leniency = self.0.config.leniency();
-        let verified =
-            spawn_blocking(move || claimed.verify(leniency)).await.map_err(|_| AppendError::Closed)?;
-        drop(seat);
-        if let Ok(event) = &verified {
-            self.foresee(event).await?;
-        }
-        Ok(verified)
-    }
-
-    /// Queues an event for the log at once. The future says what became of it, when that is on disk.
+    /// Queues events for the log at once. The future says what became of each, in order, when that is on disk.
     pub(crate) fn submit(
         &self,
-        prepared: Prepared,
-    ) -> impl Future<Output = Result<Outcome, AppendError>> + Send + use<> {
-        let (answer, outcome) = oneshot::channel();
-        let (metrics, begun) = (Arc::clone(&self.0.metrics), Instant::now());
-        // Whoever asked may have gone away; the event stays.
-        let queued = self.0.log.submit(vec![prepared], Box::new(move |it| drop(answer.send(it))));
+        prepared: Vec<Prepared>,
+    ) -> impl Future<Output = Result<Vec<Outcome>, AppendError>> + Send + use<> {
+        let (answer, outcomes) = oneshot::channel();
+        let (metrics, begun, count) = (Arc::clone(&self.0.metrics), Instant::now(), prepared.len());
+        // Whoever asked may have gone away; the events stay.
+        let queued = self.0.log.submit(prepared, Box::new(move |it| drop(answer.send(it))));
         async move {
-            let outcome = async {
+            let outcomes = async {
                 queued?;
-                let outcomes = outcome.await.map_err(|_| AppendError::Closed)??;
-                outcomes.into_iter().next().ok_or(AppendError::Closed)
+                outcomes.await.map_err(|_| AppendError::Closed)?
             };
-            let outcome = outcome.await;
-            match &outcome {
-                Ok(Outcome::Accepted(_)) => metrics.append(begun.elapsed()),
-                Ok(Outcome::Duplicate(_)) => metrics.event("duplicate"),
-                Ok(Outcome::Refused(why)) => metrics.event(why.prefix()),
-                Err(_) => metrics.event("error"),
+            let outcomes = outcomes.await;
+            match &outcomes {
+                Ok(outcomes) => outcomes.iter().for_each(|it| match it {
+                    Outcome::Accepted(_) => metrics.append(begun.elapsed()),
+                    Outcome::Duplicate(_) => metrics.event("duplicate"),
+                    Outcome::Refused(why) => metrics.event(why.prefix()),
+                }),
+                Err(_) => (0..count).for_each(|_| metrics.event("error")),
             }
-            outcome
+            outcomes
         }
     }
 }

@@ -67,7 +67,19 @@ pub(crate) fn serialize(author: &Author, draft: &Draft) -> Vec<u8> {
 
 fn serialize_with(author: &Author, draft: &Draft, content: &str) -> Vec<u8> {
     let body = (0_u8, author.as_str(), draft.created_at.0, draft.kind, &draft.tags, content);
-    serde_json::to_vec(&body).expect("numbers and texts can always be written as JSON")
+    let mut bytes = Vec::with_capacity(content.len() + SERIALIZED_BYTES);
+    serde_json::to_writer(&mut bytes, &body).expect("numbers and texts can always be written as JSON");
+    bytes
+}
+
+/// What most events have besides their content, so that room for it is made once.
+const SERIALIZED_BYTES: usize = 1024;
+
+/// Returns an event as JSON.
+pub(super) fn event_json(event: &Signed) -> String {
+    let mut bytes = Vec::with_capacity(event.content().len() + SERIALIZED_BYTES);
+    serde_json::to_writer(&mut bytes, event).expect("numbers and texts can always be written as JSON");
+    String::from_utf8(bytes).expect("JSON is text")
 }
 
 /// Returns the JSON of a value that holds only numbers and texts.

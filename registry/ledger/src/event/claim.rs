@@ -165,6 +165,11 @@ impl Claimed {
         self.id
     }
 
+    /// Returns the kind that it says it has.
+    pub fn kind(&self) -> Kind {
+        self.draft.kind
+    }
+
     /// Finds the id in something that is no event otherwise, to answer its sender by.
     pub fn id_in(json: &str) -> Option<EventId> {
         #[derive(Deserialize)]

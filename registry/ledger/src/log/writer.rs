@@ -4,7 +4,11 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, mpsc::Receiver},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::Receiver,
+    },
 };
 
 use base::{Clock, Sha256, UnixSeconds};
@@ -29,6 +33,8 @@ const BATCH_MAX: usize = 2048;
 pub(super) struct Writer {
     pub(super) store: Store,
     pub(super) shared: Arc<Shared>,
+    /// How many events wait in the queue.
+    pub(super) waiting: Arc<AtomicUsize>,
     pub(super) policy: Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) folds: Vec<Arc<dyn Derived>>,
@@ -70,6 +76,7 @@ impl Writer {
                 match job {
                     Job::Append(more, done) => {
                         events += more.len();
+                        self.waiting.fetch_sub(more.len(), Ordering::Relaxed);
                         batch.push((more, done));
                     }
                     // In its own turn: it may rest on what is appended before it.

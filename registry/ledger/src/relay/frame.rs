@@ -62,6 +62,12 @@ impl FrameError {
 }
 
 impl<'f> ClientFrame<'f> {
+    /// Returns what the event of a frame would be, as almost all clients write it. If that is one JSON value, so is the
+    /// frame; else [`ClientFrame::parse`] says what is wrong.
+    pub(super) fn event_of(text: &'f str) -> Option<&'f str> {
+        text.strip_prefix("[\"EVENT\",")?.strip_suffix(']')
+    }
+
     /// Reads a frame.
     pub fn parse(text: &'f str, filters_max: usize) -> Result<Self, FrameError> {
         let elements: Vec<&'f RawValue> = serde_json::from_str(text)

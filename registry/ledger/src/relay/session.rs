@@ -17,7 +17,7 @@ use super::{
     frame::{ClientFrame, SubscriptionId, reply},
 };
 use crate::{
-    event::{Accepted, Claimed, EventId, Kind, Signed, VerifyError},
+    event::{Accepted, Claimed, EventId, Kind, VerifyError},
     filter::Filter,
     log::{AppendError, Outcome, Prepared},
     store::Stored,
@@ -30,7 +30,8 @@ pub enum Step {
     Send(String),
     /// Send this frame, which refuses an event; the word says why, for whoever counts.
     Refuse(&'static str, String),
-    /// Verify this event, on any thread, and hand the result to [`Session::verified`] or [`Session::rejected`].
+    /// Verify this event, on any thread, and hand it, prepared, to [`Session::verified`], or the error to
+    /// [`Session::rejected`].
     Verify(Box<Claimed>),
     /// Append this to the log, and hand the outcome to [`Session::outcome`].
     Append(Box<Prepared>),
@@ -91,6 +92,12 @@ impl Session {
             let text = format!("invalid: a frame has at most {max} bytes, not {}", frame.len());
             return vec![Step::Send(reply::notice(&text)), Step::End("a frame that is too long")];
         }
+        // Events come by the thousand: they are read once, not first as a frame and then as an event.
+        if let Some(Ok(claimed)) =
+            ClientFrame::event_of(frame).map(|it| Claimed::parse(it, &self.relay.limits))
+        {
+            return self.claimed(claimed, now);
+        }
         match ClientFrame::parse(frame, self.relay.filters_max) {
             Ok(ClientFrame::Event(json)) => self.event(json, now),
             Ok(ClientFrame::Auth(json)) => self.auth(json, now),
@@ -113,12 +120,7 @@ impl Session {
 
     fn event(&mut self, json: &str, now: UnixSeconds) -> Vec<Step> {
         match Claimed::parse(json, &self.relay.limits) {
-            // A flood of bad signatures costs a look at the form and no more.
-            Ok(claimed) if !self.mistakes.has_some(now) => {
-                let text = "rate-limited: too many signatures that do not hold; wait a second";
-                vec![refuse(claimed.id(), text)]
-            }
-            Ok(claimed) => vec![Step::Verify(Box::new(claimed))],
+            Ok(claimed) => self.claimed(claimed, now),
             Err(error) => {
                 let text = format!("invalid: {}", with_causes(&error));
                 let sent = Claimed::id_in(json)
@@ -128,8 +130,18 @@ impl Session {
         }
     }
 
+    fn claimed(&mut self, claimed: Claimed, now: UnixSeconds) -> Vec<Step> {
+        // A flood of bad signatures costs a look at the form and no more.
+        if !self.mistakes.has_some(now) {
+            let text = "rate-limited: too many signatures that do not hold; wait a second";
+            return vec![refuse(claimed.id(), text)];
+        }
+        vec![Step::Verify(Box::new(claimed))]
+    }
+
     /// Takes an event that was verified.
-    pub fn verified(&self, event: Signed) -> Step {
+    pub fn verified(&self, prepared: Prepared) -> Step {
+        let event = prepared.event();
         // NIP-70: an event marked so is taken from its author alone.
         let is_protected = event.tags().named("-").next().is_some();
         if is_protected && !self.proved.contains(&event.author().address()) {
@@ -138,7 +150,7 @@ impl Session {
         if event.kind() == Kind::AUTHENTICATION {
             return refuse(event.id(), "blocked: kind 22242 is for AUTH, and is not kept");
         }
-        Step::Append(Box::new(event.into()))
+        Step::Append(Box::new(prepared))
     }
 
     /// Takes an event whose signature does not hold.
@@ -204,14 +216,15 @@ impl Session {
         }
     }
 
-    /// Returns the frame for a stored event, `None` if the subscription was closed meanwhile.
-    pub fn stored(&self, id: &SubscriptionId, stored: &Stored) -> Option<String> {
-        self.subscriptions.contains_key(id).then(|| reply::event(id, &stored.json))
+    /// Returns the frame for a stored event. Until the frame behind the last of them nothing else is done, so the
+    /// subscription stands.
+    pub fn stored(id: &SubscriptionId, stored: &Stored) -> String {
+        reply::event(id, &stored.json)
     }
 
     /// Returns the frame behind the stored events.
-    pub fn end_of_stored(&self, id: &SubscriptionId) -> Option<String> {
-        self.subscriptions.contains_key(id).then(|| reply::eose(id))
+    pub fn end_of_stored(id: &SubscriptionId) -> String {
+        reply::eose(id)
     }
 
     /// Ends a subscription whose events could not be read.

@@ -56,7 +56,7 @@ impl Host {
                 let id = claimed.id();
                 match claimed.verify(self.relay.leniency) {
                     Ok(event) => {
-                        let next = session.verified(event);
+                        let next = session.verified(event.into());
                         self.step(session, next)
                     }
                     Err(error) => {
@@ -75,11 +75,11 @@ impl Host {
                 session.begin(&id, size);
                 let mut frames = Vec::new();
                 stored(&self.log, &self.relay, &filters, size, session.proved(), |it| {
-                    frames.extend(session.stored(&id, it).map(parsed));
+                    frames.push(parsed(Session::stored(&id, it)));
                     ControlFlow::Continue(())
                 })
                 .unwrap();
-                frames.extend(session.end_of_stored(&id).map(parsed));
+                frames.push(parsed(Session::end_of_stored(&id)));
                 frames
             }
             Step::Count(id, filters) => {

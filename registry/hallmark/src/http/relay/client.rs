@@ -1,30 +1,32 @@
 //! One client of the relay: its socket, its session, and what it waits for.
 
+mod pipeline;
 mod stored;
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{future::pending, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use base::{Clock as _, SystemClock, hex};
 use futures_util::{
     FutureExt as _, SinkExt as _, StreamExt as _,
-    future::BoxFuture,
-    stream::{FuturesOrdered, SplitSink, SplitStream},
+    stream::{SplitSink, SplitStream},
 };
 use ledger::{
-    Accepted, AppendError, EventId, Outcome, Signed, VerifyError,
+    Accepted,
     relay::{Session, Step},
 };
 use rand::RngCore as _;
 use tokio::{
-    sync::broadcast::{self, error::RecvError},
+    sync::broadcast::{
+        self,
+        error::{RecvError, TryRecvError},
+    },
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
+use self::pipeline::{Pipeline, Stage};
 use crate::{ledger::Ledger, metrics::Seated};
 
-/// How many events of one client are checked or written at once; it waits with the next.
-const EVENTS_MAX: usize = 256;
 /// How often a client that says nothing is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long a client may say nothing at all, not even that it is there.
@@ -42,62 +44,53 @@ enum End {
     Sent(&'static str),
 }
 
-/// What became of an event that a client sent.
-enum Checked {
-    Verified(EventId, Box<Result<Signed, VerifyError>>),
-    Settled(EventId, Result<Outcome, AppendError>),
-}
-
 struct Client {
     ledger: Ledger,
     session: Session,
     sink: SplitSink<WebSocket, Message>,
     seated: Seated,
     write_time_max: Duration,
-    /// Events in the order in which they came. What is verified is written in that order: parents before children.
-    verifying: FuturesOrdered<BoxFuture<'static, Checked>>,
-    writing: FuturesOrdered<BoxFuture<'static, Checked>>,
+    pipeline: Pipeline,
+    /// What comes into the log; heard only while there is a subscription, since every event wakes whoever listens.
+    news: Option<News>,
 }
+
+type News = broadcast::Receiver<Arc<Accepted>>;
+type Heard = Result<Message, axum::Error>;
 
 /// Serves one client until it goes or has to.
 pub(super) async fn serve(ledger: Ledger, socket: WebSocket, write_time_max: Duration) {
-    let accepted = ledger.accepted();
     let mut challenge = [0; 16];
     rand::rng().fill_bytes(&mut challenge);
     let (session, steps) = Session::new(Arc::clone(ledger.relay()), hex::text(&challenge), SystemClock.now());
     let (sink, stream) = socket.split();
-    let (verifying, writing) = (FuturesOrdered::new(), FuturesOrdered::new());
-    let seated = ledger.metrics().session();
-    let mut client = Client { ledger, session, sink, seated, write_time_max, verifying, writing };
+    let (seated, pipeline) = (ledger.metrics().session(), Pipeline::default());
+    let mut client = Client { ledger, session, sink, seated, write_time_max, pipeline, news: None };
     let end = match client.take(steps).await {
         ControlFlow::Break(end) => end,
-        ControlFlow::Continue(()) => client.run(stream, accepted).await,
+        ControlFlow::Continue(()) => client.run(stream).await,
     };
     client.close(end).await;
 }
 
 impl Client {
-    async fn run(
-        &mut self,
-        mut stream: SplitStream<WebSocket>,
-        mut accepted: broadcast::Receiver<Arc<Accepted>>,
-    ) -> End {
+    async fn run(&mut self, mut stream: SplitStream<WebSocket>) -> End {
         let stop = self.ledger.stop().clone();
+        let mut stopped = pin!(stop.cancelled());
         let mut pings = interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
         loop {
-            let has_room = self.verifying.len() + self.writing.len() < EVENTS_MAX;
+            let has_room = self.pipeline.has_room();
             let done = tokio::select! {
                 biased;
-                () = stop.cancelled() => return End::Stopped,
-                Some(checked) = self.writing.next() => self.settled(checked).await,
-                Some(checked) = self.verifying.next() => self.checked(checked).await,
+                () = &mut stopped => return End::Stopped,
+                Some(stage) = self.pipeline.next() => self.go_on(stage).await,
                 message = stream.next(), if has_room => {
                     heard = Instant::now();
-                    self.hear(message).await
+                    self.hear_all(message, &mut stream).await
                 }
-                news = accepted.recv() => self.tell(news, &mut accepted).await,
+                news = next(&mut self.news) => self.tell(news).await,
                 _ = pings.tick() => {
                     if has_room && heard.elapsed() > SILENCE_MAX {
                         return End::Sent("nothing was heard for too long");
@@ -108,12 +101,15 @@ impl Client {
             if let ControlFlow::Break(end) = done {
                 return end;
             }
-            self.seated.holds(self.session.subscriptions());
             // What is known by now goes out together.
-            while let Some(Some(checked)) = self.writing.next().now_or_never() {
-                if let ControlFlow::Break(end) = self.settled(checked).await {
+            while let Some(Some(stage)) = self.pipeline.next().now_or_never() {
+                if let ControlFlow::Break(end) = self.go_on(stage).await {
                     return end;
                 }
+            }
+            self.seated.holds(self.session.subscriptions());
+            if self.session.subscriptions() == 0 {
+                self.news = None;
             }
             if let ControlFlow::Break(end) = self.flush().await {
                 return end;
@@ -121,7 +117,27 @@ impl Client {
         }
     }
 
-    async fn hear(&mut self, message: Option<Result<Message, axum::Error>>) -> ControlFlow<End> {
+    /// Takes a message, and what has come right behind it: events that come together are checked together.
+    async fn hear_all(
+        &mut self,
+        first: Option<Heard>,
+        stream: &mut SplitStream<WebSocket>,
+    ) -> ControlFlow<End> {
+        let mut next = Some(first);
+        let mut done = ControlFlow::Continue(());
+        while let Some(message) = next.take()
+            && done.is_continue()
+        {
+            done = self.hear(message).await;
+            if self.pipeline.has_room() {
+                next = stream.next().now_or_never();
+            }
+        }
+        self.pipeline.check(&self.ledger);
+        done
+    }
+
+    async fn hear(&mut self, message: Option<Heard>) -> ControlFlow<End> {
         match message {
             Some(Ok(Message::Text(frame))) => {
                 let steps = self.session.receive(frame.as_str(), SystemClock.now());
@@ -149,60 +165,46 @@ impl Client {
                     self.flush().await?;
                     return ControlFlow::Break(End::Sent(why));
                 }
-                Step::Verify(claimed) => {
-                    let ledger = self.ledger.clone();
-                    let verify = async move {
-                        let id = claimed.id();
-                        match ledger.verify(*claimed).await {
-                            Ok(verified) => Checked::Verified(id, Box::new(verified)),
-                            Err(error) => Checked::Settled(id, Err(error)),
-                        }
-                    };
-                    self.verifying.push_back(verify.boxed());
+                Step::Verify(claimed) => self.pipeline.gather(*claimed, &self.ledger),
+                Step::Append(prepared) => self.pipeline.keep(*prepared),
+                Step::Read(id, filters) => {
+                    self.pipeline.check(&self.ledger);
+                    self.read(id, filters).await?;
                 }
-                Step::Append(prepared) => {
-                    let id = prepared.event().id();
-                    let ledger = self.ledger.clone();
-                    // Queued now, so that the order is the client's own.
-                    let outcome = ledger.submit(*prepared);
-                    self.writing.push_back(async move { Checked::Settled(id, outcome.await) }.boxed());
+                Step::Count(id, filters) => {
+                    self.pipeline.check(&self.ledger);
+                    self.count(id, filters).await?;
                 }
-                Step::Read(id, filters) => self.read(id, filters).await?,
-                Step::Count(id, filters) => self.count(id, filters).await?,
             }
         }
         ControlFlow::Continue(())
     }
 
-    /// Takes an event whose signature was looked at.
-    async fn checked(&mut self, checked: Checked) -> ControlFlow<End> {
-        match checked {
-            Checked::Verified(id, verified) => {
-                let steps = match *verified {
-                    Ok(event) => vec![self.session.verified(event)],
-                    Err(error) => self.session.rejected(id, &error, SystemClock.now()),
-                };
-                self.take(steps).await
+    /// Takes what became of a group of events.
+    async fn go_on(&mut self, stage: Stage) -> ControlFlow<End> {
+        match stage {
+            Stage::Checked(checked) => {
+                for (id, verified) in checked {
+                    let steps = match verified {
+                        Ok(prepared) => vec![self.session.verified(prepared)],
+                        Err(error) => self.session.rejected(id, &error, SystemClock.now()),
+                    };
+                    self.take(steps).await?;
+                }
+                self.pipeline.write(&self.ledger);
             }
-            settled @ Checked::Settled(..) => self.settled(settled).await,
-        }
-    }
-
-    /// Takes what the log says about an event.
-    async fn settled(&mut self, checked: Checked) -> ControlFlow<End> {
-        if let Checked::Settled(id, outcome) = checked {
-            let frame = self.session.outcome(id, &outcome);
-            self.feed(frame).await?;
+            Stage::Settled(settled) => {
+                for (id, outcome) in settled {
+                    let frame = self.session.outcome(id, &outcome);
+                    self.feed(frame).await?;
+                }
+            }
         }
         ControlFlow::Continue(())
     }
 
     /// Sends what came into the log, and what came right behind it.
-    async fn tell(
-        &mut self,
-        news: Result<Arc<Accepted>, RecvError>,
-        more: &mut broadcast::Receiver<Arc<Accepted>>,
-    ) -> ControlFlow<End> {
+    async fn tell(&mut self, news: Result<Arc<Accepted>, RecvError>) -> ControlFlow<End> {
         let mut news = Some(news);
         while let Some(next) = news {
             match next {
@@ -216,10 +218,10 @@ impl Client {
                 }
                 Err(RecvError::Closed) => return ControlFlow::Break(End::Stopped),
             }
-            news = match more.try_recv() {
-                Ok(it) => Some(Ok(it)),
-                Err(broadcast::error::TryRecvError::Lagged(by)) => Some(Err(RecvError::Lagged(by))),
-                Err(_) => None,
+            news = match self.news.as_mut().map(News::try_recv) {
+                Some(Ok(it)) => Some(Ok(it)),
+                Some(Err(TryRecvError::Lagged(by))) => Some(Err(RecvError::Lagged(by))),
+                _ => None,
             };
         }
         ControlFlow::Continue(())
@@ -251,6 +253,14 @@ impl Client {
         let frame = CloseFrame { code, reason: reason.into() };
         // Whoever does not read does not hear it either.
         drop(timeout(Duration::from_secs(1), self.sink.send(Message::Close(Some(frame)))).await);
+    }
+}
+
+/// Waits for what comes into the log; for ever if nobody listens.
+async fn next(news: &mut Option<News>) -> Result<Arc<Accepted>, RecvError> {
+    match news {
+        Some(news) => news.recv().await,
+        None => pending().await,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{ops::ControlFlow, sync::Arc};
 
 use ledger::{
-    Filter, StoreError, Stored,
+    Filter, StoreError,
     relay::{self, Session, SubscriptionId},
 };
 
@@ -16,20 +16,22 @@ const ANSWER_BYTES_MAX: usize = 32 << 20;
 impl Client {
     /// Sends the stored events that a subscription asks for.
     pub(super) async fn read(&mut self, id: SubscriptionId, filters: Arc<[Filter]>) -> ControlFlow<End> {
+        // It listens before it looks how far the log is, so that nothing comes between the two.
+        self.news.get_or_insert_with(|| self.ledger.accepted());
         let size = self.ledger.log().head().0;
         self.session.begin(&id, size);
-        let proved = self.session.proved().clone();
+        let (proved, own) = (self.session.proved().clone(), id.clone());
         let found = self
             .ledger
             .read(move |ledger| {
-                let (mut found, mut left, mut is_cut) = (Vec::<Stored>::new(), ANSWER_BYTES_MAX, false);
+                let (mut found, mut left, mut is_cut) = (Vec::<String>::new(), ANSWER_BYTES_MAX, false);
                 relay::stored(ledger.log(), ledger.relay(), &filters, size, &proved, |it| {
                     let Some(rest) = left.checked_sub(it.json.len()) else {
                         is_cut = true;
                         return ControlFlow::Break(());
                     };
                     left = rest;
-                    found.push(it.clone());
+                    found.push(Session::stored(&own, it));
                     ControlFlow::Continue(())
                 })?;
                 Ok::<_, StoreError>((found, is_cut))
@@ -43,20 +45,15 @@ impl Client {
                 return self.feed(frame).await;
             }
         };
-        for stored in &found {
-            if let Some(frame) = self.session.stored(&id, stored) {
-                self.feed(frame).await?;
-            }
+        for frame in found {
+            self.feed(frame).await?;
         }
         if is_cut {
             let text =
                 format!("{id}: the answer was cut at {ANSWER_BYTES_MAX} bytes; ask for the rest with until");
             self.feed(serde_json::json!(["NOTICE", text]).to_string()).await?;
         }
-        if let Some(frame) = self.session.end_of_stored(&id) {
-            self.feed(frame).await?;
-        }
-        ControlFlow::Continue(())
+        self.feed(Session::end_of_stored(&id)).await
     }
 
     pub(super) async fn count(&mut self, id: SubscriptionId, filters: Arc<[Filter]>) -> ControlFlow<End> {
