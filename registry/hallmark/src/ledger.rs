@@ -24,7 +24,7 @@ use ledger::{
 use tokio::{
     runtime::Handle,
     sync::{Notify, Semaphore, broadcast, watch},
-    task::spawn_blocking,
+    task::{block_in_place, spawn_blocking},
 };
 use tokio_util::sync::CancellationToken;
 use vault::Shelf;
@@ -142,6 +142,16 @@ impl Ledger {
         let _seat = self.0.readers.acquire().await.context("wait for the log")?;
         let ledger = self.clone();
         spawn_blocking(move || look(&ledger)).await.context("read on a thread")?.context("read the log")
+    }
+
+    /// Reads the log on this very thread, whose other tasks go on elsewhere: most answers take less time than it takes
+    /// to wake a thread and to be woken by it.
+    pub(crate) async fn read_here<T>(
+        &self,
+        look: impl FnOnce(&Ledger) -> Result<T, StoreError>,
+    ) -> anyhow::Result<T> {
+        let _seat = self.0.readers.acquire().await.context("wait for the log")?;
+        block_in_place(|| look(self)).context("read the log")
     }
 
     /// Looks at the graph on a thread of its own, a few at once.

@@ -24,20 +24,22 @@ impl Names {
 
     /// Returns the number of a text that was seen before.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
-        let digest = short_digest(text);
+        self.find_as(short_digest(text), text, Sha256::parse(text).ok().as_ref())
+    }
+
+    fn find_as(&self, digest: ShortDigest, text: &str, hex: Option<&Sha256>) -> Option<u32> {
         let same = self.by_digest.range((digest, 0)..=(digest, u32::MAX));
-        let hex = Sha256::parse(text).ok();
-        let wanted = hex.as_ref().map_or((text.as_bytes(), false), |it| (it.as_bytes().as_slice(), true));
+        let wanted = hex.map_or((text.as_bytes(), false), |it| (it.as_bytes().as_slice(), true));
         same.map(|(_, number)| *number).find(|number| self.stored(*number) == wanted)
     }
 
     /// Returns the number of a text, a new one if it was never seen. `None` when all numbers are taken.
     pub(super) fn intern(&mut self, text: &str) -> Option<u32> {
-        if let Some(known) = self.find(text) {
+        let (digest, hex) = (short_digest(text), Sha256::parse(text).ok());
+        if let Some(known) = self.find_as(digest, text, hex.as_ref()) {
             return Some(known);
         }
         let number = u32::try_from(self.len()).ok().filter(|it| *it != u32::MAX)?;
-        let hex = Sha256::parse(text).ok();
         let length = if hex.is_some() { 32 } else { text.len() };
         let end = u32::try_from((self.bytes.len() + length) << 1 | usize::from(hex.is_some())).ok()?;
         match &hex {
@@ -45,7 +47,7 @@ impl Names {
             None => self.bytes.extend_from_slice(text.as_bytes()),
         }
         self.ends.push(end);
-        self.by_digest.insert((short_digest(text), number));
+        self.by_digest.insert((digest, number));
         Some(number)
     }
 

@@ -20,18 +20,18 @@ impl Client {
         self.news.get_or_insert_with(|| self.ledger.accepted());
         let size = self.ledger.log().head().0;
         self.session.begin(&id, size);
-        let (proved, own) = (self.session.proved().clone(), id.clone());
+        let proved = self.session.proved();
         let found = self
             .ledger
-            .read(move |ledger| {
+            .read_here(|ledger| {
                 let (mut found, mut left, mut is_cut) = (Vec::<String>::new(), ANSWER_BYTES_MAX, false);
-                relay::stored(ledger.log(), ledger.relay(), &filters, size, &proved, |it| {
+                relay::stored(ledger.log(), ledger.relay(), &filters, size, proved, |it| {
                     let Some(rest) = left.checked_sub(it.json.len()) else {
                         is_cut = true;
                         return ControlFlow::Break(());
                     };
                     left = rest;
-                    found.push(Session::stored(&own, it));
+                    found.push(Session::stored(&id, it));
                     ControlFlow::Continue(())
                 })?;
                 Ok::<_, StoreError>((found, is_cut))
