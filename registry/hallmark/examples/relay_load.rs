@@ -19,7 +19,10 @@ use tokio::{
     net::TcpStream,
     sync::{Barrier, broadcast, mpsc},
 };
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config, tungstenite::Message};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async_with_config,
+    tungstenite::{Message, Utf8Bytes},
+};
 
 type Line = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -74,10 +77,10 @@ async fn say(line: &mut Line, frame: String) {
 }
 
 /// Hears the next text.
-async fn hear(line: &mut Line) -> String {
+async fn hear(line: &mut Line) -> Utf8Bytes {
     loop {
         match line.next().await.expect("the relay goes on").expect("a frame") {
-            Message::Text(text) => return text.to_string(),
+            Message::Text(text) => return text,
             Message::Close(why) => panic!("the relay closed: {why:?}"),
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 mod faults;
 mod index;
+mod queue;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

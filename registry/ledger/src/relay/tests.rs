@@ -1,5 +1,8 @@
 //! Sessions against a log, frame by frame: what a client sends and what it gets.
 
+mod auth;
+mod bounds;
+
 use std::{
     ops::ControlFlow,
     path::Path,
@@ -122,18 +125,6 @@ fn post(content: &str) -> crate::event::Signed {
     key(1).sign(Post::default().draft(operation(content)), Scheme::Sdk)
 }
 
-fn auth(number: u8, change: impl FnOnce(&mut Draft)) -> String {
-    let tags = [Tag::pair("relay", "wss://relay.example:8420/relay"), Tag::pair("challenge", "a challenge")];
-    let mut draft = Draft {
-        created_at: NOW,
-        kind: Kind::AUTHENTICATION,
-        tags: tags.into_iter().collect(),
-        content: String::new(),
-    };
-    change(&mut draft);
-    format!("[\"AUTH\",{}]", key(number).sign(draft, Scheme::Sdk).to_json())
-}
-
 #[test]
 fn an_event_is_answered_with_its_place_and_a_second_time_with_the_first() {
     let host = Host::new(Relay::default());
@@ -144,6 +135,29 @@ fn an_event_is_answered_with_its_place_and_a_second_time_with_the_first() {
     assert_eq!(host.publish(&mut session, &event), [json!(["OK", id, true, "seq=0 clock=30300:1"])]);
     let again = format!("duplicate: stored as {id} seq=0 clock=30300:1");
     assert_eq!(host.publish(&mut session, &event), [json!(["OK", id, true, again])]);
+}
+
+#[test]
+fn an_event_is_the_same_however_its_frame_is_spaced() {
+    let host = Host::new(Relay::default());
+    let (mut session, _) = host.session();
+    let json = post("1").to_json();
+    let frames = [
+        format!("[\"EVENT\",{json}]"),
+        format!("[\"EVENT\", {json} ]"),
+        format!(" [ \"EVENT\" ,{json}]\n"),
+        format!("[\"\\u0045VENT\",{json}]"),
+    ];
+    for frame in frames {
+        assert_eq!(host.send(&mut session, &frame)[0][2], json!(true), "{frame}");
+    }
+    for frame in
+        [format!("[\"EVENT\",{json},{json}]"), format!("[\"EVENT\",{json}]]"), "[\"EVENT\",]".to_owned()]
+    {
+        let reply = host.send(&mut session, &frame).remove(0);
+        assert_eq!(reply[0], json!("NOTICE"), "{frame}: {reply}");
+    }
+    assert_eq!(host.log.head().0, 1);
 }
 
 #[test]
@@ -229,151 +243,6 @@ fn counts_limits_and_order_are_those_of_the_protocol() {
         count(&mut session, r#"{"until":1,"limit":1},{"until":2}"#),
         [json!(["COUNT", "c", {"count": 3}])]
     );
-}
-
-#[test]
-fn frames_that_say_nothing_are_answered_and_too_many_end_the_session() {
-    let host = Host::new(Relay { subscriptions_max: 2, filters_max: 2, ..Relay::default() });
-    let (mut session, _) = host.session();
-    let mut check = |frame: &str, verb: &str, expected: &str| {
-        let replies = host.send(&mut session, frame);
-        let text = replies[0].as_array().unwrap().last().unwrap().as_str().unwrap();
-        assert!(replies[0][0] == verb && text.contains(expected), "{frame}: {replies:?}");
-    };
-    check("", "NOTICE", "not a frame");
-    check("{}", "NOTICE", "not a frame");
-    check("[]", "NOTICE", "an empty frame");
-    check("[1]", "NOTICE", "begins with a word");
-    check(r#"["NEG-OPEN","x"]"#, "NOTICE", "`NEG-OPEN` is not known here");
-    check(r#"["REQ"]"#, "NOTICE", "REQ with 1 elements");
-    check(r#"["REQ","",{}]"#, "NOTICE", "1 to 64 characters");
-    check(&format!(r#"["REQ","{}",{{}}]"#, "s".repeat(65)), "NOTICE", "1 to 64 characters");
-    check(r#"["REQ","s"]"#, "CLOSED", "1 to 2 filters, not 0");
-    check(r#"["REQ","s",{},{},{}]"#, "CLOSED", "1 to 2 filters, not 3");
-    check(r#"["REQ","s",{"search":"x"}]"#, "CLOSED", "no `search` here");
-    check(r#"["EVENT",{"id":"x"}]"#, "NOTICE", "not an event");
-    for id in ["1", "2"] {
-        host.send(&mut session, &format!(r#"["REQ","{id}",{{}}]"#));
-    }
-    let third = host.send(&mut session, r#"["REQ","3",{}]"#);
-    assert!(third[0][2].as_str().unwrap().starts_with("rate-limited: a session has at most 2"), "{third:?}");
-    assert_eq!(host.send(&mut session, r#"["REQ","2",{"limit":0}]"#), [json!(["EOSE", "2"])], "replaced");
-
-    let endings = (0..30).find_map(|_| host.send(&mut session, "nonsense").pop().filter(|it| it[0] == "end"));
-    assert_eq!(endings, Some(json!(["end", "too many mistakes"])));
-    let (mut other, _) = host.session();
-    let long = format!("[\"EVENT\",\"{}\"]", "x".repeat(1 << 20));
-    assert_eq!(host.send(&mut other, &long).pop(), Some(json!(["end", "a frame that is too long"])));
-}
-
-#[test]
-fn a_flood_of_bad_signatures_is_cut_off_and_heals_with_time() {
-    let host = Host::new(Relay { bad_signatures_max: 3, ..Relay::default() });
-    let (mut session, _) = host.session();
-    let good = post("1");
-    let bad = |number: usize| {
-        let other = post(&format!("other {number}")).to_json();
-        let sig = |it: &str| it.split(r#""sig":"#).nth(1).unwrap().to_owned();
-        format!("[\"EVENT\",{}]", good.to_json().replace(&sig(&good.to_json()), &sig(&other)))
-    };
-    let mut verified = 0;
-    for number in 0..50 {
-        for step in session.receive(&bad(number), NOW) {
-            verified += usize::from(matches!(step, Step::Verify(_)));
-            host.step(&mut session, step);
-        }
-    }
-    assert_eq!(verified, 3, "the rest cost no curve arithmetic");
-    let reply = host.publish(&mut session, &good).remove(0);
-    assert!(reply[3].as_str().unwrap().starts_with("rate-limited"), "{reply}");
-    assert!(matches!(session.receive(&bad(1), UnixSeconds(NOW.0 + 1))[..], [Step::Verify(_)]));
-}
-
-#[test]
-fn closed_kinds_are_for_their_parties_and_the_operator() {
-    let relay = Relay {
-        private_kinds: [Kind::CONVERSATION].into(),
-        operator: Some(key(9).address()),
-        hosts: ["relay.example".to_owned()].into(),
-        ..Relay::default()
-    };
-    let host = Host::new(relay);
-    let (mut session, hello) = host.session();
-    assert_eq!(hello, [json!(["AUTH", "a challenge"])]);
-    let user = Some(key(2).address().to_string());
-    let view = Conversation { user_id: user, ..Conversation::default() };
-    let talk = key(1).sign(view.draft(operation("secret")), Scheme::Sdk);
-    let data = key(1).sign(Dataset::default().draft(operation("open")), Scheme::Sdk);
-    host.publish(&mut session, &talk);
-    host.publish(&mut session, &data);
-    host.live.lock().unwrap().clear();
-
-    let closed = host.send(&mut session, r#"["REQ","s",{"kinds":[30410]}]"#);
-    assert!(closed[1][2].as_str().unwrap().starts_with("auth-required:"), "{closed:?}");
-    let seen_by = |session: &mut Session, filter: &str| {
-        let replies = host.send(session, &format!(r#"["REQ","s",{filter}]"#));
-        replies.iter().filter_map(|it| it[2]["content"].as_str().map(str::to_owned)).collect::<Vec<_>>()
-    };
-    assert_eq!(seen_by(&mut session, "{}"), ["open"], "what is not asked for by name is passed over");
-    assert_eq!(seen_by(&mut session, r#"{"limit":1}"#), ["open"]);
-    let counted = host.send(&mut session, r#"["COUNT","c",{}]"#);
-    assert_eq!(counted, [json!(["COUNT", "c", {"count": 1}])], "a count tells nothing either");
-
-    for (who, sees) in [(1, true), (2, true), (3, false), (9, true)] {
-        let (mut session, _) = host.session();
-        let said = host.send(&mut session, &auth(who, |_| ()));
-        assert_eq!(said[0][2], json!(true), "{said:?}");
-        assert_eq!(!seen_by(&mut session, r#"{"kinds":[30410]}"#).is_empty(), sees, "{who}");
-        let more = view.clone().draft(operation(&format!("for {who}")));
-        host.publish(&mut session, &key(1).sign(more, Scheme::Sdk));
-        let live: Vec<String> =
-            host.live.lock().unwrap().drain(..).flat_map(|it| session.live(&it)).collect();
-        assert_eq!(live.len(), usize::from(sees), "{who}, live");
-    }
-    assert!(host.live.lock().unwrap().is_empty());
-}
-
-#[test]
-fn an_auth_is_for_this_session_this_relay_and_this_hour() {
-    let host = Host::new(Relay { hosts: ["relay.example".to_owned()].into(), ..Relay::default() });
-    let check = |frame: &str, expected: &str| {
-        let (mut session, _) = host.session();
-        let reply = host.send(&mut session, frame).remove(0);
-        assert!(reply[3].as_str().unwrap().starts_with(expected), "{reply}");
-        assert_eq!(session.proved().is_empty(), !expected.is_empty());
-    };
-    let tag = |name: &'static str, value: &'static str| {
-        move |it: &mut Draft| {
-            let others = it.tags.iter().filter(|it| it.name() != name).cloned();
-            it.tags = others.chain([Tag::pair(name, value)]).collect();
-        }
-    };
-    check(&auth(1, |_| ()), "");
-    check(&auth(1, |it| it.kind = Kind::POST), "invalid: AUTH needs kind 22242");
-    check(&auth(1, |it| it.created_at = UnixSeconds(NOW.0 - 601)), "invalid: created_at is too far");
-    check(&auth(1, |it| it.created_at = UnixSeconds(NOW.0 + 601)), "invalid: created_at is too far");
-    check(&auth(1, tag("challenge", "another")), "invalid: tag `challenge`");
-    check(&auth(1, tag("relay", "wss://other.example")), "invalid: tag `relay`");
-    check(&auth(1, tag("relay", "wss://relay.example.evil/")), "invalid: tag `relay`");
-    check(&auth(1, tag("relay", "wss://relay.example@evil/")), "invalid: tag `relay`");
-    check(&auth(1, |_| ()).replacen("a challenge", "b challenge", 1), "invalid: id ");
-    assert_eq!(host.log.head().0, 0, "an AUTH is never stored");
-    let (mut session, _) = host.session();
-    let event = auth(1, |_| ()).replacen("AUTH", "EVENT", 1);
-    assert!(host.send(&mut session, &event)[0][3].as_str().unwrap().starts_with("blocked"));
-}
-
-#[test]
-fn a_protected_event_is_taken_from_its_author_alone() {
-    let host = Host::new(Relay::default());
-    let (mut session, _) = host.session();
-    let mut draft = Post::default().draft(operation("mine"));
-    draft.tags.push(Tag::list("-", []));
-    let event = key(1).sign(draft, Scheme::Sdk);
-    let refused = host.publish(&mut session, &event).remove(0);
-    assert!(refused[3].as_str().unwrap().starts_with("auth-required"), "{refused}");
-    host.send(&mut session, &auth(1, |_| ()));
-    assert_eq!(host.publish(&mut session, &event)[0][2], json!(true));
 }
 
 #[test]
