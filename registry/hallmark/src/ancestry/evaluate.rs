@@ -24,7 +24,7 @@ pub(crate) enum Trouble {
     /// The card, the model or the events are at fault.
     #[error("{0}")]
     Flaw(Flaw),
-    /// The graph lacks something.
+    /// The graph lacks something, as long as the log is being read or for good.
     #[error(transparent)]
     NotWhole(#[from] NotWhole),
     /// The log cannot be read.
@@ -85,6 +85,7 @@ impl Ancestry {
 
     /// Returns a point of the log, the newest unless one is given.
     pub(crate) fn point(&self, at: Option<u64>) -> Result<Point, Trouble> {
+        self.check_read()?;
         let log = self.open_log()?;
         // The log may have grown by what the graph has not seen yet.
         let size = self.size();
@@ -132,6 +133,7 @@ impl Ancestry {
         at: u64,
         may_say: impl Fn(Address) -> bool,
     ) -> Result<Model, Trouble> {
+        self.check_read()?;
         let found = self.cards().model(wanted, at, may_say);
         let unknown = || {
             let text = format!("no model {wanted} by anybody who may publish it is visible at {at}");

@@ -2,6 +2,7 @@
 //!
 //! - Nothing here runs on the threads that serve: a few at once look at the graph, the others wait for a seat, within the
 //!   time that any answer may take.
+//! - After a start, until the log has been read, whoever asks is told how far that is.
 //! - A card costs at most what a daemon allows, whatever it asks for; one that asks for more is told so.
 //! - Cards may look into contents. What visits a kind that the operator closed is for the operator alone.
 
@@ -22,7 +23,11 @@ use super::{
     App, Problem,
     guard::{self, Peer},
 };
-use crate::{ancestry::Trouble, host::with_causes, ledger::Ledger};
+use crate::{
+    ancestry::{NotWhole, Trouble},
+    host::with_causes,
+    ledger::Ledger,
+};
 
 /// Returns the pages about what models rest on, with their descriptions.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -58,8 +63,14 @@ async fn look<T: Send + 'static>(
     ledger: &Ledger,
     look: impl FnOnce(&Ledger) -> Result<T, Trouble> + Send + 'static,
 ) -> Result<T, Problem> {
+    check_read(ledger)?;
     let looked = ledger.look(look).await.map_err(|error| Problem::internal(&error))?;
     looked.map_err(problem)
+}
+
+/// Turns away who asks before the log has been read.
+fn check_read(ledger: &Ledger) -> Result<(), Problem> {
+    ledger.ancestry().check_read().map_err(|error| problem(error.into()))
 }
 
 fn problem(trouble: Trouble) -> Problem {
@@ -77,6 +88,7 @@ fn problem(trouble: Trouble) -> Problem {
         Trouble::Closed(_) => Problem::new(StatusCode::FORBIDDEN, "operator-only", "For operators only")
             .detail(text)
             .remedy("filter that kind out in ctl.f, or ask as the operator"),
+        Trouble::NotWhole(NotWhole::BeingRead(_)) => Problem::graph_being_read(text),
         Trouble::NotWhole(_) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "graph-not-whole", "The graph is not whole")
                 .detail(text)
