@@ -129,10 +129,10 @@ async fn a_daemon_serves_while_it_reads_a_long_log_and_nothing_flaps() {
     assert_eq!(publish(&host, &daemon, &yes).await.0, 200);
     daemon.until(OLD, "deployed").await;
     let path = format!("/v1/models/{OLD}/provenance");
-    let said = |it: &Value| {
+    let is_signed = |it: &Value| {
         it["nodes"].as_array().is_some_and(|it| it.iter().any(|it| it["says"]["valid_result"] == "deployed"))
     };
-    daemon.until_says(&path, "it is signed", said).await;
+    daemon.until_says(&path, "it is signed", is_signed).await;
     let before = states(&daemon, OLD).await;
     assert_eq!(daemon.stop().0, Some(0));
     let made = fs::symlink_metadata(host.view(OLD, "model.bin")).unwrap().ino();
