@@ -27,6 +27,8 @@ use tokio::{
 use self::pipeline::{Pipeline, Stage};
 use crate::{ledger::Ledger, metrics::Seated};
 
+/// How many frames of a client are taken in one go.
+const FRAMES_MAX: usize = 256;
 /// How often a client that says nothing is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// How long a client may say nothing at all, not even that it is there.
@@ -123,18 +125,17 @@ impl Client {
         first: Option<Heard>,
         stream: &mut SplitStream<WebSocket>,
     ) -> ControlFlow<End> {
-        let mut next = Some(first);
-        let mut done = ControlFlow::Continue(());
-        while let Some(message) = next.take()
-            && done.is_continue()
-        {
-            done = self.hear(message).await;
-            if self.pipeline.has_room() {
-                next = stream.next().now_or_never();
+        self.hear(first).await?;
+        // Others wait for their turn too: what this client is sent, and the stop.
+        for _ in 1..FRAMES_MAX {
+            if !self.pipeline.has_room() {
+                break;
             }
+            let Some(message) = stream.next().now_or_never() else { break };
+            self.hear(message).await?;
         }
         self.pipeline.check(&self.ledger);
-        done
+        ControlFlow::Continue(())
     }
 
     async fn hear(&mut self, message: Option<Heard>) -> ControlFlow<End> {
@@ -184,14 +185,20 @@ impl Client {
     async fn go_on(&mut self, stage: Stage) -> ControlFlow<End> {
         match stage {
             Stage::Checked(checked) => {
+                let mut done = ControlFlow::Continue(());
                 for (id, verified) in checked {
                     let steps = match verified {
                         Ok(prepared) => vec![self.session.verified(prepared)],
                         Err(error) => self.session.rejected(id, &error, SystemClock.now()),
                     };
-                    self.take(steps).await?;
+                    done = self.take(steps).await;
+                    if done.is_break() {
+                        break;
+                    }
                 }
+                // Also if this was one mistake too many: what came before it is let in.
                 self.pipeline.write(&self.ledger);
+                done?;
             }
             Stage::Settled(settled) => {
                 for (id, outcome) in settled {
