@@ -11,6 +11,8 @@ pub(crate) mod columns;
 mod links;
 mod names;
 pub(crate) mod pack;
+mod parents;
+pub(crate) mod totals;
 
 use std::{
     borrow::Cow,
@@ -24,6 +26,8 @@ use columns::Column;
 use links::Bearers;
 use names::Names;
 use pack::{Keys, Values, View};
+use parents::Parents;
+use totals::Totals;
 
 use crate::event::Event;
 
@@ -77,14 +81,13 @@ pub struct Graph {
     voice: Vec<u32>,
     voices: Vec<(u32, u32)>,
     voice_numbers: BTreeMap<(u32, u32), u32>,
-    /// Where a node's parents stand in `parents`, and how many they are.
-    parents_at: Vec<(u32, u32)>,
-    parents: Vec<Node>,
+    parents: Parents,
     /// Where a node's packed fields stand in `packed`.
     packed_at: Vec<u32>,
     packed: Vec<u8>,
     children: Children,
     columns: Vec<Column>,
+    totals: Vec<Totals>,
     events: usize,
     /// The largest sequence: at it and after it, all that came is visible.
     newest_seq: u64,
@@ -152,7 +155,9 @@ impl Graph {
         let author = self.people.intern(&event.pubkey).ok_or_else(full)?;
         let voice = self.voice(event.kind, author).ok_or_else(full)?;
         let packed_at = u32::try_from(self.packed.len()).map_err(|_| full())?;
-        let parents_at = u32::try_from(self.parents.len()).map_err(|_| full())?;
+        if !self.parents.fits(node, parents.len()) {
+            return Err(full());
+        }
         self.pack(event);
         let index = node as usize;
         self.created_at[index] = u32::try_from(event.created_at).unwrap_or(ABSENT);
@@ -161,11 +166,10 @@ impl Graph {
         }
         self.voice[index] = voice;
         self.packed_at[index] = packed_at;
-        self.parents_at[index] = (parents_at, u32::try_from(parents.len()).map_err(|_| full())?);
         for parent in &parents {
             self.children.add(*parent, node);
         }
-        self.parents.append(&mut parents);
+        self.parents.set(node, &parents);
         self.seq[index] = seq;
         self.events += 1;
         self.newest_seq = self.newest_seq.max(event.seq);
@@ -178,13 +182,9 @@ impl Graph {
 
     /// Puts the newest edges among the others, which makes crawling fast. Answers stay the same.
     pub fn seal(&mut self) {
-        let nodes = self.ids.len();
-        let edges = (0..nodes).flat_map(|node| {
-            let (start, length) = self.parents_at[node];
-            let parents = &self.parents[start as usize..][..length as usize];
-            parents.iter().map(move |parent| (*parent, u32::try_from(node).unwrap_or(ABSENT)))
-        });
-        let mut children = Children::of(nodes, edges);
+        let edges = (0..self.nodes_end())
+            .flat_map(|node| self.parents(node).iter().map(move |parent| (*parent, node)));
+        let mut children = Children::of(self.ids.len(), edges);
         children.sort_rows(|left, right| self.compare(*left, *right));
         self.children = children;
     }
@@ -195,12 +195,12 @@ impl Graph {
         self.seq.shrink_to_fit();
         self.created_at.shrink_to_fit();
         self.voice.shrink_to_fit();
-        self.parents_at.shrink_to_fit();
-        self.parents.shrink_to_fit();
+        self.parents.shrink();
         self.packed_at.shrink_to_fit();
         self.packed.shrink_to_fit();
         self.ids.shrink();
         self.columns.iter_mut().for_each(Column::shrink);
+        self.totals.iter_mut().for_each(Totals::shrink);
     }
 
     /// Returns how many events there are.
@@ -221,11 +221,12 @@ impl Graph {
             + self.voices.len() * 32
             + self.odd_times.len() * 24
             + self.bearers.memory_bytes()
-            + self.parents_at.capacity() * 8
             + self.packed_at.capacity() * 4;
-        let edges = self.parents.capacity() * 4 + self.children.memory_bytes();
+        let edges = self.parents.memory_bytes() + self.children.memory_bytes();
         let columns: usize = self.columns.iter().map(Column::memory_bytes).sum();
+        let totals: usize = self.totals.iter().map(Totals::memory_bytes).sum();
         columns
+            + totals
             + tables
             + edges
             + self.packed.capacity()
@@ -240,12 +241,21 @@ impl Graph {
 
     /// Lists the visible events, in no order that means anything.
     pub(crate) fn visible(&self, at: u64) -> impl Iterator<Item = Node> {
-        let nodes = 0..u32::try_from(self.ids.len()).unwrap_or(ABSENT);
-        nodes.filter(move |node| self.is_visible(*node, at))
+        (0..self.nodes_end()).filter(move |node| self.is_visible(*node, at))
     }
 
     pub(crate) fn node_count(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Returns the number that the next node will have.
+    pub(crate) fn nodes_end(&self) -> Node {
+        u32::try_from(self.ids.len()).unwrap_or(ABSENT)
+    }
+
+    /// Says whether every event that came is visible at a sequence.
+    pub(crate) fn sees_all(&self, at: u64) -> bool {
+        at >= self.newest_seq
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Node> {
@@ -293,15 +303,22 @@ impl Graph {
     }
 
     pub(crate) fn parents(&self, node: Node) -> &[Node] {
-        let (start, length) = self.parents_at[node as usize];
-        &self.parents[start as usize..][..length as usize]
+        self.parents.of_node(node)
+    }
+
+    pub(crate) fn parent_links(&self) -> &Parents {
+        &self.parents
+    }
+
+    pub(crate) fn rows(&self) -> &Children {
+        &self.children
     }
 
     /// Puts the visible children of a node into a list, by time and id.
     pub(crate) fn children_into(&self, node: Node, at: u64, list: &mut Vec<Node>) {
         list.clear();
         let (sealed, new) = self.children.of_node(node);
-        if at >= self.newest_seq {
+        if self.sees_all(at) {
             // A child is an event that came, so it is visible.
             list.extend_from_slice(sealed);
             list.extend_from_slice(new);
@@ -332,7 +349,7 @@ impl Graph {
             self.seq.push(ABSENT);
             self.created_at.push(0);
             self.voice.push(0);
-            self.parents_at.push((0, 0));
+            self.parents.grow();
             self.packed_at.push(0);
         }
         Some(node)

@@ -8,6 +8,13 @@ use super::Node;
 const WAITING_MIN: usize = 4096;
 const WAITING_SHARE: usize = 8;
 
+/// Where a row stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
 /// The reverse of the parent links.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
@@ -57,15 +64,38 @@ impl Children {
         self.waiting_count > WAITING_MIN.max(self.edges.len() / WAITING_SHARE)
     }
 
+    /// Says whether no edge waits: all children of a node stand in its row.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.waiting_count == 0
+    }
+
+    /// Looks up where the rows of some nodes stand, and touches each, so that all of memory's answers come at once.
+    pub(crate) fn look_up(&self, nodes: &[Node], spans: &mut [Span]) {
+        for (span, node) in spans.iter_mut().zip(nodes) {
+            *span = self.span(*node);
+        }
+        let first = |span: &Span| self.edges.get(span.start as usize).copied().unwrap_or_default();
+        // A sum that nobody wants would not be made.
+        std::hint::black_box(spans.iter().take(nodes.len()).map(first).fold(0, |sum, it| sum ^ it));
+    }
+
+    /// Returns the row that stands at a place.
+    pub(crate) fn row(&self, span: Span) -> &[Node] {
+        &self.edges[span.start as usize..span.end as usize]
+    }
+
+    /// Returns where the row of a node stands; a node that came since has an empty one.
+    fn span(&self, node: Node) -> Span {
+        let index = node as usize;
+        let before = index.checked_sub(1).and_then(|it| self.ends.get(it)).copied().unwrap_or(0);
+        let end = self.ends.get(index).copied().unwrap_or(before);
+        Span { start: before.min(end), end }
+    }
+
     /// Returns the sealed children of a node, and those that came since.
     pub(super) fn of_node(&self, node: Node) -> (&[Node], &[Node]) {
-        let index = node as usize;
-        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let sealed = self.ends.get(index).map_or(&[][..], |end| &self.edges[start as usize..*end as usize]);
-        (
-            sealed,
-            if self.waiting_count == 0 { &[] } else { self.waiting.get(&node).map_or(&[], Vec::as_slice) },
-        )
+        let waiting = if self.is_sealed() { None } else { self.waiting.get(&node) };
+        (self.row(self.span(node)), waiting.map_or(&[], Vec::as_slice))
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
