@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     crawl::Stop,
-    extraction::{self, visit_hash},
+    extraction::{self, VisitHasher},
     features::FeatureVector,
     flaw::Flaw,
     graph::Graph,
@@ -93,7 +93,9 @@ struct Line<'e> {
 impl Evaluation {
     /// Returns the hash of what was visited and in which order.
     pub fn visit_hash(&self) -> String {
-        visit_hash(&self.visited)
+        let mut hasher = VisitHasher::new();
+        self.visited.iter().for_each(|it| hasher.take(it.as_bytes()));
+        hasher.finish()
     }
 
     /// Returns the evaluation as canonical JSON, the form of the conformance vectors.

@@ -55,7 +55,14 @@ impl Extraction<'_> {
     /// Returns the hash of what was visited and in which order.
     pub fn visit_hash(&self) -> Result<String, Flaw> {
         let nodes = self.nodes()?;
-        Ok(visit_hash(nodes.iter().map(|it| self.graph.id(*it))))
+        let mut hasher = VisitHasher::new();
+        let mut id = Vec::new();
+        for node in nodes.iter() {
+            id.clear();
+            self.graph.append_id(*node, &mut id);
+            hasher.take(&id);
+        }
+        Ok(hasher.finish())
     }
 
     /// Returns what crawl and features cost.
@@ -122,13 +129,34 @@ pub(crate) fn bounds(item: &Item, at: u64, caps: Caps) -> (Bounds, Meter) {
     (Bounds { at, nodes_max }, Meter::new(item.control.gas_max.min(caps.gas_max)))
 }
 
-/// Hashes ids in their order.
-pub(crate) fn visit_hash(ids: impl IntoIterator<Item = impl AsRef<str>>) -> String {
-    let mut hasher = Hasher::new();
-    hasher.update(b"hallmark/visit/1\n");
-    for (place, id) in ids.into_iter().enumerate() {
-        hasher.update(if place == 0 { b"" } else { b"\n" });
-        hasher.update(id.as_ref().as_bytes());
+/// Hashes the ids of what was visited, in order.
+pub(crate) struct VisitHasher {
+    hasher: Hasher,
+    /// What was not hashed yet: a hasher likes large pieces.
+    waiting: Vec<u8>,
+    is_first: bool,
+}
+
+impl VisitHasher {
+    const PIECE_BYTES: usize = 8192;
+
+    pub(crate) fn new() -> Self {
+        Self { hasher: Hasher::new(), waiting: b"hallmark/visit/1\n".to_vec(), is_first: true }
     }
-    hash_text(hasher.finish())
+
+    pub(crate) fn take(&mut self, id: &[u8]) {
+        if !std::mem::take(&mut self.is_first) {
+            self.waiting.push(b'\n');
+        }
+        self.waiting.extend_from_slice(id);
+        if self.waiting.len() >= Self::PIECE_BYTES {
+            self.hasher.update(&self.waiting);
+            self.waiting.clear();
+        }
+    }
+
+    pub(crate) fn finish(mut self) -> String {
+        self.hasher.update(&self.waiting);
+        hash_text(self.hasher.finish())
+    }
 }

@@ -14,11 +14,7 @@ pub(crate) mod pack;
 mod parents;
 pub(crate) mod totals;
 
-use std::{
-    borrow::Cow,
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap};
 
 pub use below::Below;
 use children::Children;
@@ -124,31 +120,40 @@ impl Graph {
         let is_kind = |node: Node, kind: u32| self.is_visible(node, u64::MAX) && self.kind(node) == kind;
         let meant = |name: links::Name| {
             let by_id = name.as_id().and_then(|(kind, id)| self.find(id).filter(|it| is_kind(*it, kind)));
-            Some(self.id(by_id.or_else(|| self.bearers.find(&name))?).into_owned())
+            by_id.or_else(|| self.bearers.find(&name))
         };
-        let links: Vec<String> =
-            links::used(event).into_iter().filter_map(meant).filter(|it| *it != event.id).collect();
-        let is_new = self.push_with_links(event, &links)?;
-        if let Some(node) = self.find(&event.id).filter(|_| is_new) {
+        let links: Vec<Node> = links::used(event).into_iter().filter_map(meant).collect();
+        let node = self.take(event, |_| Some(links))?;
+        if let Some(node) = node {
             self.bearers.take(event, node);
         }
-        Ok(is_new)
+        Ok(node.is_some())
     }
 
     /// Takes an event, and ids of further parents that were found by the names in it.
     pub fn push_with_links(&mut self, event: &Event, links: &[String]) -> Result<bool, GraphError> {
+        let node = self.take(event, |graph| links.iter().map(|id| graph.node(id)).collect())?;
+        Ok(node.is_some())
+    }
+
+    /// Takes an event with further parents. Returns its node, or `None` if it was here already.
+    fn take(
+        &mut self,
+        event: &Event,
+        links: impl FnOnce(&mut Self) -> Option<Vec<Node>>,
+    ) -> Result<Option<Node>, GraphError> {
         let seq = u32::try_from(event.seq).ok().filter(|it| *it != 0 && *it != ABSENT);
         let seq = seq.ok_or_else(|| GraphError::Sequence { id: event.id.clone(), seq: event.seq })?;
         let full = || GraphError::Full { id: event.id.clone() };
         let node = self.node(&event.id).ok_or_else(full)?;
         if self.seq[node as usize] != ABSENT {
-            return Ok(false);
+            return Ok(None);
         }
-        let named = event.parents().into_iter().chain(links.iter().map(String::as_str));
-        let (mut parents, mut seen) = (Vec::new(), BTreeSet::new());
-        for id in named {
-            let parent = self.node(id).ok_or_else(full)?;
-            if seen.insert(parent) {
+        let named = event.parents().into_iter().map(|id| self.node(id));
+        let mut parents: Vec<Node> = named.collect::<Option<_>>().ok_or_else(full)?;
+        // The tags name each parent once; a link may lead where a tag does.
+        for parent in links(self).ok_or_else(full)? {
+            if !parents.contains(&parent) {
                 parents.push(parent);
             }
         }
@@ -177,7 +182,7 @@ impl Graph {
         if self.children.wants_sealing() {
             self.seal();
         }
-        Ok(true)
+        Ok(Some(node))
     }
 
     /// Puts the newest edges among the others, which makes crawling fast. Answers stay the same.
@@ -271,6 +276,11 @@ impl Graph {
         self.ids.text(node)
     }
 
+    /// Appends the id of a node.
+    pub(crate) fn append_id(&self, node: Node, out: &mut Vec<u8>) {
+        self.ids.append_text(node, out);
+    }
+
     pub(crate) fn pubkey(&self, node: Node) -> Cow<'_, str> {
         self.people.text(self.author(node))
     }
@@ -317,15 +327,15 @@ impl Graph {
     /// Puts the visible children of a node into a list, by time and id.
     pub(crate) fn children_into(&self, node: Node, at: u64, list: &mut Vec<Node>) {
         list.clear();
-        let (sealed, new) = self.children.of_node(node);
-        if self.sees_all(at) {
-            // A child is an event that came, so it is visible.
-            list.extend_from_slice(sealed);
-            list.extend_from_slice(new);
-        } else {
-            list.extend(sealed.iter().chain(new).filter(|it| self.is_visible(**it, at)));
+        // A child is an event that came, so a sequence that sees all sees it.
+        let sees = |child: &Node| self.sees_all(at) || self.is_visible(*child, at);
+        list.extend(self.children.sealed(node).iter().copied().filter(sees));
+        if self.children.is_sealed() {
+            return;
         }
-        if !new.is_empty() {
+        let sealed = list.len();
+        list.extend(self.children.waiting(node).filter(sees));
+        if list.len() > sealed {
             list.sort_unstable_by(|left, right| self.compare(*left, *right));
         }
     }

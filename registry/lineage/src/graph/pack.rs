@@ -89,6 +89,9 @@ fn pack_block(what: u8, inner: &[u8], out: &mut Vec<u8>) {
 
 fn pack_number(number: f64, out: &mut Vec<u8>) {
     let text = number_text(number);
+    if let Some((mantissa, zeros)) = plain_decimal(&text) {
+        return pack_decimal(EXACT, mantissa, zeros, out);
+    }
     let Some(decimal) = Num::parse(&text) else {
         out.push(HUGE);
         out.extend_from_slice(&number.to_le_bytes());
@@ -102,11 +105,43 @@ fn pack_number(number: f64, out: &mut Vec<u8>) {
     // A double has at most 17 digits, so the mantissa fits.
     let mantissa = i64::try_from(mantissa).unwrap_or_default();
     let is_exact = decimal.to_string() == text;
-    out.push(if is_exact { EXACT } else { ROUNDED } | zeros);
-    pack_whole((mantissa.unsigned_abs() << 1) | u64::from(mantissa < 0), out);
+    pack_decimal(if is_exact { EXACT } else { ROUNDED }, mantissa, zeros, out);
     if !is_exact {
         out.extend_from_slice(&number.to_le_bytes());
     }
+}
+
+/// Appends the decimal that a number stands for.
+fn pack_decimal(what: u8, mantissa: i64, zeros: u8, out: &mut Vec<u8>) {
+    out.push(what | zeros);
+    pack_whole((mantissa.unsigned_abs() << 1) | u64::from(mantissa < 0), out);
+}
+
+/// Reads the text of nearly every number: at most 17 digits and nine places, no exponent. Such a text is its decimal.
+///
+/// Returns the digits as a whole number, and how many zeros follow it in units of 10^-9.
+fn plain_decimal(text: &str) -> Option<(i64, u8)> {
+    let (is_negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let mut zeros: u8 = 9;
+    let (mut mantissa, mut count, mut is_behind_point) = (0_i64, 0, false);
+    for byte in digits.bytes() {
+        match byte {
+            b'0'..=b'9' if count < 17 => {
+                mantissa = mantissa * 10 + i64::from(byte - b'0');
+                count += 1;
+                zeros = zeros.checked_sub(u8::from(is_behind_point))?;
+            }
+            b'.' if !is_behind_point => is_behind_point = true,
+            _ => return None,
+        }
+    }
+    while mantissa != 0 && mantissa % 10 == 0 {
+        mantissa /= 10;
+        zeros += 1;
+    }
+    // Zero is written in one way, whatever its sign.
+    let zeros = if mantissa == 0 { 0 } else { zeros };
+    Some((if is_negative { -mantissa } else { mantissa }, zeros))
 }
 
 /// Seven bits a byte, the lowest first; the top bit says that more follow.
