@@ -62,6 +62,7 @@ impl Parents {
     }
 
     /// Returns how many parents of a node are in a set. There is no branch on them, which nobody could foretell.
+    #[inline]
     pub(crate) fn count_in(&self, node: Node, set: &Bits) -> u64 {
         let [first, second] = self.places[node as usize];
         if is_listed(second) {

@@ -203,7 +203,7 @@ fn told_by(extraction: &Extraction) -> Plain {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
     fn with_or_without_its_order_a_crawl_is_the_plain_one(tale in any_tale(), mut asked in any_asked(), cut in 0_u64..100, gas in 0_u64..1000) {
         let seq = |place: usize| tale.events.iter().find(|it| it.id == id(place)).map_or(u64::MAX, |it| it.seq);
