@@ -67,8 +67,9 @@ impl Event {
     pub fn parents(&self) -> Vec<&str> {
         let tags = self.tags.iter().filter(|it| it.first().is_some_and(|name| name == "parent"));
         let mut parents: Vec<&str> = tags.flat_map(|it| &it[1..]).map(String::as_str).collect();
-        // Nearly all events name one or two; whoever names a hundred thousand makes nobody compare each with each.
-        if parents.len() > 1 {
+        if parents.len() == 2 && parents[0] == parents[1] {
+            parents.pop();
+        } else if parents.len() > 2 {
             let mut seen = std::collections::BTreeSet::new();
             parents.retain(|it| seen.insert(*it));
         }

@@ -8,6 +8,7 @@
 mod below;
 pub(crate) mod children;
 pub(crate) mod columns;
+mod index;
 mod intake;
 mod links;
 mod names;

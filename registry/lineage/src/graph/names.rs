@@ -1,11 +1,10 @@
 //! Numbers for ids, and ids for numbers: what a graph stores once and speaks of in four bytes.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, btree_map::Entry},
-};
+use std::borrow::Cow;
 
 use base::digest::Sha256;
+
+use super::index::{Index, Tag};
 
 /// Gives each text a number, in the order of first sight.
 ///
@@ -14,10 +13,7 @@ use base::digest::Sha256;
 #[derive(Debug, Default)]
 pub(super) struct Names {
     texts: Texts,
-    /// The first text of each digest.
-    by_digest: BTreeMap<ShortDigest, u32>,
-    /// The text after another of the same digest.
-    next: BTreeMap<u32, u32>,
+    by_digest: Index,
 }
 
 impl Names {
@@ -28,31 +24,19 @@ impl Names {
     /// Returns the number of a text that was seen before.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
         let text = Text::of(text);
-        self.find_from(*self.by_digest.get(&text.short_digest())?, &text)
+        self.by_digest.find(text.tag(), |it| self.texts.get(it) == text.stored())
     }
 
     /// Returns the number of a text, a new one if it was never seen. `None` when all numbers are taken.
     pub(super) fn intern(&mut self, text: &str) -> Option<u32> {
         let text = Text::of(text);
-        let first = match self.by_digest.entry(text.short_digest()) {
-            Entry::Vacant(place) => return Some(*place.insert(self.texts.push(&text)?)),
-            Entry::Occupied(place) => *place.get(),
-        };
-        if let Some(known) = self.find_from(first, &text) {
+        let tag = text.tag();
+        if let Some(known) = self.by_digest.find(tag, |it| self.texts.get(it) == text.stored()) {
             return Some(known);
         }
         let number = self.texts.push(&text)?;
-        // The newest stands behind the first, before the others.
-        if let Some(second) = self.next.insert(first, number) {
-            self.next.insert(number, second);
-        }
+        self.by_digest.insert(tag, number);
         Some(number)
-    }
-
-    /// Looks for a text among those of the same digest.
-    fn find_from(&self, first: u32, text: &Text) -> Option<u32> {
-        let mut same = std::iter::successors(Some(first), |it| self.next.get(it).copied());
-        same.find(|it| self.texts.get(*it) == text.stored())
     }
 
     /// Returns the text of a number that [`Names::intern`] gave.
@@ -86,9 +70,7 @@ impl Names {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        // A map of this kind fills its nodes to about 70%.
-        let found = (self.by_digest.len() * 12 + self.next.len() * 8) * 10 / 7;
-        self.texts.bytes.capacity() + self.texts.ends.capacity() * 4 + found
+        self.texts.bytes.capacity() + self.texts.ends.capacity() * 4 + self.by_digest.memory_bytes()
     }
 }
 
@@ -112,15 +94,11 @@ impl<'t> Text<'t> {
         }
     }
 
-    fn short_digest(&self) -> ShortDigest {
+    fn tag(&self) -> Tag {
         let digest = Sha256::of(self.stored().0);
-        let (first, _) = digest.as_bytes().split_at(8);
-        first.iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+        digest.as_bytes().iter().take(4).fold(0, |tag, byte| tag << 8 | Tag::from(*byte))
     }
 }
-
-/// Eight bytes: nobody finds many texts that share them.
-type ShortDigest = u64;
 
 /// The texts themselves.
 #[derive(Debug, Default)]
@@ -183,17 +161,5 @@ mod tests {
             prop_assert!(numbers.windows(2).all(|it| names.compare(it[0], it[1]).is_lt()));
             prop_assert_eq!(names.len(), texts.len());
         }
-    }
-    #[test]
-    fn texts_of_one_digest_are_told_apart() {
-        let mut names = Names::default();
-        let first = names.intern("a").unwrap();
-        // As if all of these had the digest of `a`.
-        let same: Vec<u32> = ["b", "c", "d"].map(|it| names.texts.push(&Text::of(it)).unwrap()).into();
-        names.next.extend([(first, same[2]), (same[2], same[1]), (same[1], same[0])]);
-        for (text, number) in ["a", "b", "c", "d"].iter().zip([first, same[0], same[1], same[2]]) {
-            assert_eq!(names.find_from(first, &Text::of(text)), Some(number));
-        }
-        assert_eq!(names.find_from(first, &Text::of("e")), None);
     }
 }

@@ -4,6 +4,10 @@ use super::{EXACT, HUGE, ROUNDED};
 use crate::{json::number_text, num::Num};
 
 pub(super) fn pack_number(number: f64, out: &mut Vec<u8>) {
+    if let Some(whole) = whole(number) {
+        let (mantissa, zeros) = without_zeros(whole, 9);
+        return pack_decimal(EXACT, mantissa, zeros, out);
+    }
     let text = number_text(number);
     if let Some((mantissa, zeros)) = plain_decimal(&text) {
         return pack_decimal(EXACT, mantissa, zeros, out);
@@ -51,13 +55,24 @@ fn plain_decimal(text: &str) -> Option<(i64, u8)> {
             _ => return None,
         }
     }
+    let (mantissa, zeros) = without_zeros(mantissa, zeros);
+    Some((if is_negative { -mantissa } else { mantissa }, zeros))
+}
+
+/// Returns a number that is whole and small, as nearly all are that count something.
+fn whole(number: f64) -> Option<i64> {
+    const LIMIT: f64 = 1e15;
+    #[expect(clippy::cast_possible_truncation, reason = "the guard leaves whole numbers below 10^15")]
+    (number.fract() == 0.0 && number.abs() < LIMIT).then_some(number as i64)
+}
+
+/// Counts the zeros that a number ends in to those that follow it. Zero is written in one way.
+fn without_zeros(mut mantissa: i64, mut zeros: u8) -> (i64, u8) {
     while mantissa != 0 && mantissa % 10 == 0 {
         mantissa /= 10;
         zeros += 1;
     }
-    // Zero is written in one way, whatever its sign.
-    let zeros = if mantissa == 0 { 0 } else { zeros };
-    Some((if is_negative { -mantissa } else { mantissa }, zeros))
+    (mantissa, if mantissa == 0 { 0 } else { zeros })
 }
 
 /// Seven bits a byte, the lowest first; the top bit says that more follow.
