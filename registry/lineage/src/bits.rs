@@ -12,6 +12,15 @@ impl Bits {
         Self(vec![0; nodes / 64 + 1])
     }
 
+    /// Makes a set of some nodes.
+    pub(crate) fn of(nodes: usize, wanted: &[Node]) -> Self {
+        let mut set = Self::new(nodes);
+        for node in wanted {
+            set.insert(*node);
+        }
+        set
+    }
+
     /// Puts a node in. Returns false if it was in.
     pub(crate) fn insert(&mut self, node: Node) -> bool {
         let (word, bit) = (&mut self.0[node as usize / 64], 1 << (node % 64));
@@ -81,6 +90,7 @@ mod tests {
             }
             prop_assert_eq!(bits.iter().collect::<Vec<_>>(), plain.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(bits.count(), plain.len());
+            prop_assert_eq!(Bits::of(nodes as usize, &wanted).words().len(), nodes as usize / 64 + 1);
             for node in (0..nodes + 130).chain([u32::MAX]) {
                 prop_assert_eq!(bits.holds(node), plain.contains(&node));
             }

@@ -96,11 +96,7 @@ impl<'g> Visited<'g> {
     pub(crate) fn new(graph: &'g Graph, at: u64, visits: &'g Visits, checkpoint_time: Option<u64>) -> Self {
         let set = match visits {
             Visits::Set(set) => Cow::Borrowed(set),
-            Visits::InOrder(list) => {
-                let mut set = Bits::new(graph.node_count());
-                list.iter().for_each(|it| _ = set.insert(*it));
-                Cow::Owned(set)
-            }
+            Visits::InOrder(list) => Cow::Owned(Bits::of(graph.node_count(), list)),
         };
         Self { graph, at, set, count: visits.count() as u64, newest: None, checkpoint_time }
     }

@@ -97,7 +97,9 @@ impl<'g> Walk<'g> {
             starts: starts.len(),
             children: Vec::new(),
         };
-        starts.iter().for_each(|it| walk.enqueue(*it));
+        for start in starts {
+            walk.enqueue(*start);
+        }
         walk
     }
 

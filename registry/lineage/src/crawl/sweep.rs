@@ -22,8 +22,7 @@ pub(super) struct Swept {
 
 /// Finds what is visible and lies below some events, which are visible too. The filter does not touch those.
 pub(super) fn sweep(graph: &Graph, at: u64, starts: &[Node], allowed: Option<&Allowed>) -> Swept {
-    let mut set = Bits::new(graph.node_count());
-    starts.iter().for_each(|it| _ = set.insert(*it));
+    let mut set = Bits::of(graph.node_count(), starts);
     let first = starts.iter().min().copied().unwrap_or(0);
     let allows = |node: Node| allowed.is_none_or(|it| it.holds(graph, node));
     let nodes = first..graph.nodes_end();

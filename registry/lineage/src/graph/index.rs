@@ -85,7 +85,7 @@ impl Index {
 
     fn place(&self, tag: Tag) -> usize {
         // The upper bits of the tag: smaller than the number of buckets.
-        usize::try_from(u64::from(tag) * self.buckets.len() as u64 >> Tag::BITS).unwrap_or(usize::MAX)
+        usize::try_from((u64::from(tag) * self.buckets.len() as u64) >> Tag::BITS).unwrap_or(usize::MAX)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {

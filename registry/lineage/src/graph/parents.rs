@@ -102,7 +102,9 @@ mod tests {
             let mut parents = Parents::default();
             let mut set = Bits::new(64);
             (0..64).for_each(|it| set.insert_if(it, marked >> it & 1 == 1));
-            rows.iter().for_each(|_| parents.grow());
+            for _ in &rows {
+                parents.grow();
+            }
             for (node, row) in (0..).zip(&rows) {
                 prop_assert!(parents.fits(node, row.len()));
                 parents.set(node, row);

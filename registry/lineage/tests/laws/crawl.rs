@@ -136,13 +136,12 @@ struct Plain {
 fn plain(events: &[Event], asked: &Asked) -> Option<Plain> {
     let visible: BTreeMap<&str, &Event> =
         events.iter().filter(|it| it.seq <= asked.at).map(|it| (it.id.as_str(), it)).collect();
-    let mut queue: VecDeque<String> = match asked.start {
-        Some(place) => [id(place)].into(),
-        None => {
-            let mut found: Vec<_> = visible.values().filter(|it| it.kind == 1).collect();
-            found.sort_by_key(|it| (it.created_at, it.id.clone()));
-            found.into_iter().map(|it| it.id.clone()).collect()
-        }
+    let mut queue: VecDeque<String> = if let Some(place) = asked.start {
+        [id(place)].into()
+    } else {
+        let mut found: Vec<_> = visible.values().filter(|it| it.kind == 1).collect();
+        found.sort_by_key(|it| (it.created_at, it.id.clone()));
+        found.into_iter().map(|it| it.id.clone()).collect()
     };
     let mut gas = if asked.start.is_none() { 5 * queue.len() as u64 } else { 0 };
     let starts: BTreeSet<String> = queue.iter().cloned().collect();

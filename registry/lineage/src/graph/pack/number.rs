@@ -110,14 +110,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_plain_decimal_is_exact(mantissa in -99_999_999_999_999_999_i64..99_999_999_999_999_999, places in 0_i32..20) {
-            for number in [mantissa as f64, mantissa as f64 / 10_f64.powi(places), f64::from(places), f64::from(mantissa as i32) / 1000.0] {
+        fn a_plain_decimal_is_exact(mantissa in -99_999_999_999_999_999_i64..99_999_999_999_999_999, small in -9999..9999, places in 0..20) {
+            for written in [format!("{mantissa}e-{places}"), format!("{small}e-{places}"), format!("{small}e{places}")] {
+                let number: f64 = written.parse().unwrap();
                 let text = number_text(number);
-                if let Some((mantissa, zeros)) = plain_decimal(&text) {
+                let plain = plain_decimal(&text);
+                if let Some((mantissa, zeros)) = plain {
                     let decimal = Num::from_units(i128::from(mantissa) * 10_i128.pow(u32::from(zeros)));
                     prop_assert_eq!(Num::parse(&text), Some(decimal));
                     // The number has no other text, so none has to be kept.
                     prop_assert_eq!(decimal.to_string(), text);
+                }
+                if let Some(whole) = whole(number) {
+                    prop_assert_eq!(plain, Some(without_zeros(whole, 9)));
                 }
             }
         }
