@@ -17,6 +17,7 @@ use crate::support::{
     host::{Host, Said, entry, until},
     hub::{Fault, FixtureHub, Rule, noise},
     peers,
+    tls::Identity,
 };
 
 const MIB: usize = 1 << 20;
@@ -125,4 +126,31 @@ async fn a_socket_that_the_service_manager_opened_is_taken() {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM).unwrap();
     let said = Said::from(child.wait_with_output().unwrap());
     assert_eq!(said.code, Some(0), "{said:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_trusts_nobody_serves_what_it_has_and_says_what_to_mend() {
+    let hub = FixtureHub::start().await;
+    let (old, new) = (noise(1, 1000), noise(2, 1000));
+    hub.put("org/ajna-old-v1", "model.bin", &old);
+    hub.put("org/ajna-new-v1", "model.bin", &new);
+    let mut host = Host::of(&hub);
+    host.wants(&[entry("ajna-old-v1", &old)]);
+    let daemon = Daemon::start(&host);
+    daemon.until("ajna-old-v1", "deployed").await;
+    assert_eq!(daemon.stop().0, Some(0));
+    let trusted = host.path("trusted.pem");
+    for name in ["SSL_CERT_FILE", "SSL_CERT_DIR"] {
+        host.environment.push((name, trusted.clone()));
+    }
+    host.deploy.push("retry_seconds_first = 1".to_owned());
+    host.wants(&[entry("ajna-old-v1", &old), entry("ajna-new-v1", &new)]);
+    let daemon = Daemon::start(&host);
+    daemon.until("ajna-old-v1", "deployed").await;
+    let failed = daemon.until("ajna-new-v1", "failed").await;
+    let reason = failed.to_string();
+    assert!(reason.contains("CA certificates") && reason.contains("SSL_CERT_FILE"), "{reason}");
+    let Some(identity) = Identity::make(&host.path(""), "mending the machine's trust") else { return };
+    fs::copy(identity.certificate(), &trusted).unwrap();
+    daemon.until("ajna-new-v1", "deployed").await;
 }

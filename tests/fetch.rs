@@ -228,7 +228,7 @@ async fn a_second_download_of_the_same_file_waits_and_then_says_that_the_first_o
     let verified = first.obtain(&want).await.unwrap();
     let settings = first.downloader.settings().clone();
     let (clock, room) = (std::sync::Arc::new(base::SystemClock), std::sync::Arc::new(vault::DiskRoom));
-    let second = vault::Downloader::new(settings, clock, room).unwrap();
+    let second = vault::Downloader::new(settings, clock, room);
     let (waiting, waits) = tokio::sync::oneshot::channel();
     let progress: std::sync::Arc<dyn vault::Progress> = std::sync::Arc::new(Waits(Some(waiting).into()));
     let shelve = async {

@@ -100,7 +100,7 @@ impl Host {
         let downloader =
             Downloader::with_pause(settings, Arc::new(SystemClock), room, Arc::clone(&pause) as _);
         let partials = Partials::new(folder.path().join("partials"));
-        Self { downloader: downloader.unwrap(), partials, pause, meter: Arc::default(), folder }
+        Self { downloader, partials, pause, meter: Arc::default(), folder }
     }
 
     /// Starts the same host anew: same disk, nothing else.
@@ -109,7 +109,7 @@ impl Host {
         let room = Arc::new(DiskRoom);
         let downloader =
             Downloader::with_pause(settings(hub), Arc::new(SystemClock), room, Arc::clone(&pause) as _);
-        Self { downloader: downloader.unwrap(), pause, meter: Arc::default(), ..self }
+        Self { downloader, pause, meter: Arc::default(), ..self }
     }
 
     /// Returns a path in the host's own folder.

@@ -23,7 +23,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context as _;
 use base::{Clock as _, ModelId, SystemClock, UnixSeconds};
 use catalog::{Index, Report, follow::Follower};
 use futures_util::{
@@ -313,8 +312,7 @@ fn equip(
 ) -> anyhow::Result<(Places, Rc<Tools>)> {
     let settings = host.config.settings().map_err(anyhow::Error::msg)?;
     let places = Places::of(&host.config)?;
-    let downloader =
-        Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
+    let downloader = Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom));
     let gate = match (&host.config.policy.lineage, ledger) {
         (Some(rule), Some(ledger)) => Some(Arc::new(Gate::open(rule, ledger)?)),
         _ => None,

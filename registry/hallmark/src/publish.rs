@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let branch = Branch { repository: arguments.repo.clone(), name: arguments.branch.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start")?;
     let committed = runtime.block_on(async {
-        let uploader = Uploader::new(settings.clone(), std::sync::Arc::new(SystemClock))?;
+        let uploader = Uploader::new(settings.clone(), std::sync::Arc::new(SystemClock));
         // Asked first, since of files a hub does not say whether they or their repository are missing.
         uploader.head(&branch).await?;
         let there = uploader.text(&branch, CARD).await?;

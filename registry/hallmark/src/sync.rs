@@ -173,8 +173,7 @@ fn fetch_missing(
     each: impl FnMut(Sha256, Fetched),
 ) -> anyhow::Result<()> {
     let settings = host.config.settings().map_err(anyhow::Error::msg)?;
-    let downloader =
-        Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
+    let downloader = Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

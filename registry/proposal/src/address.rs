@@ -149,8 +149,8 @@ impl Address {
     pub fn forge(&self) -> Box<dyn Forge> {
         let (web, api, path) = (self.web.clone(), self.api.clone(), self.path.clone());
         match self.kind {
-            Kind::GitHub => Box::new(GitHub { web, api, path }),
-            Kind::Forgejo => Box::new(Gitea { web, api, path }),
+            Kind::GitHub => Box::new(GitHub::new(web, api, path)),
+            Kind::Forgejo => Box::new(Gitea::new(web, api, path)),
             Kind::GitLab => Box::new(GitLab { web, api, path }),
         }
     }

@@ -3,6 +3,7 @@
 pub(crate) mod gitea;
 pub(crate) mod github;
 pub(crate) mod gitlab;
+mod pulls;
 
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;

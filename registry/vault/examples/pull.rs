@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if let Ok(parts) = env::var("PARTS") {
         settings.parts_max = parts.parse()?;
     }
-    let downloader = Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom))?;
+    let downloader = Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom));
     let (begun, silent): (_, Arc<dyn Progress>) = (Instant::now(), Arc::new(()));
     let partials = Partials::new(PathBuf::from(folder));
     let partial = downloader.fetch(&want, &partials, &silent).await?;

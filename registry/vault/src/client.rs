@@ -2,7 +2,7 @@
 
 use std::{
     ops::Range,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -26,7 +26,11 @@ const USER_AGENT: &str = concat!("hallmark/", env!("CARGO_PKG_VERSION"));
 
 /// The way to the web.
 pub(crate) struct Web {
-    http: reqwest::Client,
+    /// Made when it is first needed: reading what the machine trusts takes time and memory, and a host whose models
+    /// are all there needs neither. A failure is not kept, so mending the machine is enough.
+    http: OnceLock<reqwest::Client>,
+    connect_time_max: Duration,
+    connections_max: usize,
     endpoint: HubEndpoint,
     token: Option<TokenFile>,
     idle_time_max: Duration,
@@ -74,26 +78,37 @@ pub(crate) struct Ask<'a> {
 }
 
 impl Web {
-    pub(crate) fn new(settings: &Settings, hosts: Hosts) -> reqwest::Result<Self> {
-        let http = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            // Several ranges of one file are to use several connections, and the plain protocol costs least.
-            .http1_only()
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(settings.connect_time_max)
-            .pool_max_idle_per_host(settings.parts_max.saturating_mul(settings.files_max))
-            .build()?;
-        Ok(Self {
-            http,
+    pub(crate) fn new(settings: &Settings, hosts: Hosts) -> Self {
+        Self {
+            http: OnceLock::new(),
+            connect_time_max: settings.connect_time_max,
+            connections_max: settings.parts_max.saturating_mul(settings.files_max),
             endpoint: settings.endpoint.clone(),
             token: settings.token.clone(),
             idle_time_max: settings.idle_time_max,
             asked_pause_max: settings.asked_pause_max,
             tries_max: settings.tries_max,
             hosts,
-        })
+        }
+    }
+
+    /// Returns the client, which is made if there is none yet.
+    fn http(&self) -> Result<&reqwest::Client, Fault> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let made = reqwest::Client::builder()
+            .user_agent(USER_AGENT)
+            .redirect(reqwest::redirect::Policy::none())
+            // Several ranges of one file are to use several connections, and the plain protocol costs least.
+            .http1_only()
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(self.connect_time_max)
+            .pool_max_idle_per_host(self.connections_max)
+            .build();
+        let http = made.map_err(|source| Fault::Final(SourceError::Unprepared { source }))?;
+        Ok(self.http.get_or_init(|| http))
     }
 
     /// Sends one request and returns the answer, whatever it is.
@@ -103,7 +118,7 @@ impl Web {
         url: &Url,
         ask: Option<Ask<'_>>,
     ) -> Result<Response, Fault> {
-        let mut request = self.http.request(method, url.clone()).header(ACCEPT_ENCODING, "identity");
+        let mut request = self.http()?.request(method, url.clone()).header(ACCEPT_ENCODING, "identity");
         if let Some(ask) = ask {
             request = request.header(RANGE, format!("bytes={}-{}", ask.span.start, ask.span.end - 1));
             if let Some(etag) = ask.if_range {
@@ -125,7 +140,7 @@ impl Web {
 
     /// Begins a request that carries something. The token goes with it where the address is the hub's own.
     pub(crate) async fn begin(&self, method: Method, url: &Url) -> Result<RequestBuilder, Fault> {
-        let request = self.http.request(method, url.clone());
+        let request = self.http()?.request(method, url.clone());
         let Some(file) = self.token.as_ref().filter(|_| self.endpoint.is_origin_of(url)) else {
             return Ok(request);
         };

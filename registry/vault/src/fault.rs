@@ -92,6 +92,14 @@ pub enum SourceError {
         /// How long it asked to be left alone.
         asked: Option<Duration>,
     },
+    /// This machine cannot speak to servers at all: what it trusts is missing or cannot be read.
+    #[error(
+        "no secure connection can be made; mend this machine's CA certificates (SSL_CERT_FILE, SSL_CERT_DIR)"
+    )]
+    Unprepared {
+        /// The cause.
+        source: reqwest::Error,
+    },
     /// No connection, or it broke. What came is kept; try again later.
     #[error("read {url}")]
     Broken {
@@ -197,7 +205,9 @@ impl SourceError {
             | Self::Token(_)
             | Self::Local { .. }
             | Self::NoSeed { .. } => true,
-            Self::Busy { .. }
+            // It is this machine that has to be mended, and then the next try works.
+            Self::Unprepared { .. }
+            | Self::Busy { .. }
             | Self::Broken { .. }
             | Self::Short { .. }
             | Self::Silent { .. }

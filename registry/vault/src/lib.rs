@@ -42,7 +42,7 @@ pub use backoff::{Pause, RealPause};
 pub use cursor::CHUNK_BYTES;
 pub use durable::DiskError;
 pub use fault::{Shown, SourceError};
-pub use fetch::{Downloader, FetchError, SetUpError, SourceFailure};
+pub use fetch::{Downloader, FetchError, SourceFailure};
 pub use hub::{Hub, HubEntry, HubError};
 pub use judge::{Try, Verdict, judge};
 pub use lease::Lease;

@@ -27,7 +27,6 @@ use crate::{
     backoff::{Hosts, RealPause},
     client::Web,
     fault::Shown,
-    fetch::SetUpError,
     settings::Settings,
 };
 
@@ -99,10 +98,9 @@ struct Planned<'a> {
 
 impl Uploader {
     /// Makes an uploader that lives by real time and real chance.
-    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, SetUpError> {
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
         let hosts = Hosts::new(clock, Arc::new(RealPause), settings.pause_first, settings.pause_max);
-        let web = Web::new(&settings, hosts).map_err(|source| SetUpError { source })?;
-        Ok(Self { web, settings })
+        Self { web: Web::new(&settings, hosts), settings }
     }
 
     /// Returns a text file of a branch, or `None` if it has none such.

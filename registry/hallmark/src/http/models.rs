@@ -113,7 +113,9 @@ fn write(world: &World, row: Row<'_>) -> Result<Rendered, Problem> {
         Row::Known(model) => ModelView::of(world, model),
         Row::Missing(id, why) => ModelView::missing(id, why),
     };
-    let body = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error.into()))?;
+    let mut body = serde_json::to_vec(&view).map_err(|error| Problem::internal(&error.into()))?;
+    // It may be kept for long, and writing has left room behind it.
+    body.shrink_to_fit();
     let etag: HeaderValue = fresh::etag(&Sha256::of(&body));
     Ok(Rendered { body: body.into(), etag })
 }

@@ -84,8 +84,7 @@ fn fetch_all(config: &Config, wants: &[Want], state: &Path) -> anyhow::Result<Ve
     let folder = folder.context("make a folder for what is fetched")?;
     let shelf = Shelf::open(folder.path()).context("make a folder for what is fetched")?;
     let settings = config.settings().map_err(anyhow::Error::msg)?;
-    let downloader =
-        Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
+    let downloader = Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let watchers = Watchers::new(Style::of_terminal(), wants.len());
     let whys = runtime.context("start the runtime")?.block_on(async {

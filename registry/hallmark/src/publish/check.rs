@@ -29,7 +29,7 @@ pub(super) async fn fetch_back(
     listed: &[Listed],
 ) -> anyhow::Result<()> {
     let folder = tempfile::tempdir().context("make a folder to fetch into")?;
-    let downloader = Downloader::new(settings.clone(), Arc::new(SystemClock), Arc::new(DiskRoom))?;
+    let downloader = Downloader::new(settings.clone(), Arc::new(SystemClock), Arc::new(DiskRoom));
     let partials = Partials::new(folder.path());
     let silent: Arc<dyn Progress> = Arc::new(());
     for file in listed {

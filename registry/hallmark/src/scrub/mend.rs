@@ -55,8 +55,7 @@ pub(super) fn all(
         return Ok(BTreeMap::new());
     }
     let settings = host.config.settings().map_err(anyhow::Error::msg)?;
-    let downloader =
-        Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom)).context("set up downloads")?;
+    let downloader = Downloader::new(settings, Arc::new(SystemClock), Arc::new(DiskRoom));
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     runtime.block_on(async {

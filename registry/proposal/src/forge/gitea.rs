@@ -1,17 +1,18 @@
 //! Forgejo and Gitea.
 
 use serde::Deserialize;
-use serde_json::json;
 
-use super::{Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, link, read};
+use super::{
+    Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, link, pulls::Pulls,
+    read,
+};
 
 /// How many pull requests come at once: no server gives more than 50.
 const PAGE: usize = 50;
 
 pub(crate) struct Gitea {
-    pub(crate) web: String,
-    pub(crate) api: String,
-    pub(crate) path: String,
+    web: String,
+    pulls: Pulls,
 }
 
 #[derive(Deserialize)]
@@ -48,15 +49,15 @@ impl From<Pull> for Request {
 }
 
 impl Gitea {
-    fn ask(&self, method: Method, rest: &str, body: Option<serde_json::Value>) -> Question {
-        Question::new(method, format!("{}/repos/{}/{rest}", self.api, self.path), body)
+    pub(crate) fn new(web: String, api: String, path: String) -> Self {
+        Self { web, pulls: Pulls { api, path, accept: "application/json" } }
     }
 }
 
 impl Forge for Gitea {
     fn find(&self, _: &str, page: u32) -> Question {
         // There is no way to ask for a branch.
-        self.ask(Method::Get, &format!("pulls?state=all&page={page}&limit={PAGE}"), None)
+        self.pulls.ask(Method::Get, &format!("pulls?state=all&page={page}&limit={PAGE}"), None)
     }
 
     fn found(&self, branch: &str, body: &[u8]) -> Result<Page, Unreadable> {
@@ -71,13 +72,11 @@ impl Forge for Gitea {
     }
 
     fn open(&self, branch: &str, base: &str, text: &Text) -> Question {
-        let body = json!({ "title": text.title, "head": branch, "base": base, "body": text.body });
-        self.ask(Method::Post, "pulls", Some(body))
+        self.pulls.open(branch, base, text)
     }
 
     fn update(&self, number: u64, text: &Text) -> Question {
-        let body = json!({ "title": text.title, "body": text.body });
-        self.ask(Method::Patch, &format!("pulls/{number}"), Some(body))
+        self.pulls.update(number, text)
     }
 
     fn request(&self, body: &[u8]) -> Result<Request, Unreadable> {
@@ -86,15 +85,15 @@ impl Forge for Gitea {
 
     fn notes(&self, number: u64, page: u32) -> Option<Question> {
         // All of them come at once.
-        (page == 1).then(|| self.ask(Method::Get, &format!("issues/{number}/comments"), None))
+        (page == 1).then(|| self.pulls.ask(Method::Get, &format!("issues/{number}/comments"), None))
     }
 
     fn note(&self, number: u64, text: &str) -> Question {
-        self.ask(Method::Post, &format!("issues/{number}/comments"), Some(json!({ "body": text })))
+        self.pulls.note(number, text)
     }
 
     fn renote(&self, _: u64, note: u64, text: &str) -> Question {
-        self.ask(Method::Patch, &format!("issues/comments/{note}"), Some(json!({ "body": text })))
+        self.pulls.renote(note, text)
     }
 
     fn noted(&self, body: &[u8]) -> Result<Vec<Note>, Unreadable> {
@@ -106,6 +105,6 @@ impl Forge for Gitea {
     }
 
     fn compare_link(&self, base: &str, branch: &str) -> String {
-        format!("{}/{}/compare/{}...{}", self.web, self.path, branch_path(base), branch_path(branch))
+        format!("{}/{}/compare/{}...{}", self.web, self.pulls.path, branch_path(base), branch_path(branch))
     }
 }

@@ -1,19 +1,18 @@
 //! GitHub and GitHub Enterprise: REST, version 2022-11-28.
 
 use serde::Deserialize;
-use serde_json::json;
 
 use super::{
-    Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, escape, link, read,
+    Forge, Method, Note, Page, Question, Request, State, Text, Unreadable, branch_path, escape, link,
+    pulls::Pulls, read,
 };
 
 /// How many pull requests come at once.
 const PAGE: usize = 30;
 
 pub(crate) struct GitHub {
-    pub(crate) web: String,
-    pub(crate) api: String,
-    pub(crate) path: String,
+    web: String,
+    pulls: Pulls,
 }
 
 #[derive(Deserialize)]
@@ -53,39 +52,37 @@ impl From<Pull> for Request {
 }
 
 impl GitHub {
-    fn ask(&self, method: Method, rest: &str, body: Option<serde_json::Value>) -> Question {
-        let url = format!("{}/repos/{}/{rest}", self.api, self.path);
-        Question { accept: "application/vnd.github+json", ..Question::new(method, url, body) }
+    pub(crate) fn new(web: String, api: String, path: String) -> Self {
+        Self { web, pulls: Pulls { api, path, accept: "application/vnd.github+json" } }
     }
 }
 
 impl Forge for GitHub {
     fn find(&self, branch: &str, page: u32) -> Question {
-        let owner = self.path.split('/').next().unwrap_or_default();
+        let owner = self.pulls.path.split('/').next().unwrap_or_default();
         let head = escape(&format!("{owner}:{branch}"));
         let rest =
             format!("pulls?state=all&head={head}&sort=created&direction=desc&per_page={PAGE}&page={page}");
-        self.ask(Method::Get, &rest, None)
+        self.pulls.ask(Method::Get, &rest, None)
     }
 
     fn found(&self, branch: &str, body: &[u8]) -> Result<Page, Unreadable> {
         let pulls = read::<Vec<Pull>>(body)?;
         let has_more = pulls.len() >= PAGE;
         // The owner may have a fork under another name.
-        let own =
-            |it: &Head| it.repo.as_ref().is_some_and(|it| it.full_name.eq_ignore_ascii_case(&self.path));
+        let own = |it: &Head| {
+            it.repo.as_ref().is_some_and(|it| it.full_name.eq_ignore_ascii_case(&self.pulls.path))
+        };
         let ours = pulls.into_iter().filter(|it| it.head.branch == branch && own(&it.head));
         Ok(Page { requests: ours.map(Request::from).collect(), has_more })
     }
 
     fn open(&self, branch: &str, base: &str, text: &Text) -> Question {
-        let body = json!({ "title": text.title, "head": branch, "base": base, "body": text.body });
-        self.ask(Method::Post, "pulls", Some(body))
+        self.pulls.open(branch, base, text)
     }
 
     fn update(&self, number: u64, text: &Text) -> Question {
-        let body = json!({ "title": text.title, "body": text.body });
-        self.ask(Method::Patch, &format!("pulls/{number}"), Some(body))
+        self.pulls.update(number, text)
     }
 
     fn request(&self, body: &[u8]) -> Result<Request, Unreadable> {
@@ -93,15 +90,15 @@ impl Forge for GitHub {
     }
 
     fn notes(&self, number: u64, page: u32) -> Option<Question> {
-        Some(self.ask(Method::Get, &format!("issues/{number}/comments?per_page=100&page={page}"), None))
+        Some(self.pulls.ask(Method::Get, &format!("issues/{number}/comments?per_page=100&page={page}"), None))
     }
 
     fn note(&self, number: u64, text: &str) -> Question {
-        self.ask(Method::Post, &format!("issues/{number}/comments"), Some(json!({ "body": text })))
+        self.pulls.note(number, text)
     }
 
     fn renote(&self, _: u64, note: u64, text: &str) -> Question {
-        self.ask(Method::Patch, &format!("issues/comments/{note}"), Some(json!({ "body": text })))
+        self.pulls.renote(note, text)
     }
 
     fn noted(&self, body: &[u8]) -> Result<Vec<Note>, Unreadable> {
@@ -113,6 +110,12 @@ impl Forge for GitHub {
     }
 
     fn compare_link(&self, base: &str, branch: &str) -> String {
-        format!("{}/{}/compare/{}...{}?expand=1", self.web, self.path, branch_path(base), branch_path(branch))
+        format!(
+            "{}/{}/compare/{}...{}?expand=1",
+            self.web,
+            self.pulls.path,
+            branch_path(base),
+            branch_path(branch)
+        )
     }
 }

@@ -6,14 +6,6 @@ use base::Sha256;
 
 use crate::fault::SourceError;
 
-/// Why a downloader cannot be made: the machine's trust store or the settings are unusable.
-#[derive(Debug, thiserror::Error)]
-#[error("set up the web client")]
-pub struct SetUpError {
-    /// The cause.
-    pub(crate) source: reqwest::Error,
-}
-
 /// Why a fetch did not bring the file. What came so far stays, and the next fetch goes on there.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {

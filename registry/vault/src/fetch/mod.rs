@@ -18,7 +18,7 @@ use bytes::Bytes;
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 use self::draw::{Outcome, web_place};
-pub use self::error::{FetchError, SetUpError, SourceFailure};
+pub use self::error::{FetchError, SourceFailure};
 use crate::{
     backoff::{Hosts, Pause, RealPause},
     chunks::ChunkList,
@@ -49,7 +49,7 @@ pub struct Downloader {
 
 impl Downloader {
     /// Makes a downloader that lives by real time and real chance.
-    pub fn new(settings: Settings, clock: Arc<dyn Clock>, room: Arc<dyn Room>) -> Result<Self, SetUpError> {
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, room: Arc<dyn Room>) -> Self {
         Self::with_pause(settings, clock, room, Arc::new(RealPause))
     }
 
@@ -59,18 +59,17 @@ impl Downloader {
         clock: Arc<dyn Clock>,
         room: Arc<dyn Room>,
         pause: Arc<dyn Pause>,
-    ) -> Result<Self, SetUpError> {
+    ) -> Self {
         let hosts = Hosts::new(clock, pause, settings.pause_first, settings.pause_max);
-        let web = Web::new(&settings, hosts).map_err(|source| SetUpError { source })?;
-        Ok(Self {
-            web,
+        Self {
+            web: Web::new(&settings, hosts),
             hub: Hub::new(&settings),
             limit: Limit::new(settings.bytes_per_second_max),
             room,
             seats: Semaphore::new(settings.files_max.max(1)),
             budget: Arc::new(Semaphore::new(settings.memory_bytes_max.max(1) as usize)),
             settings,
-        })
+        }
     }
 
     /// Returns how this downloader behaves.
