@@ -107,15 +107,10 @@ impl<S: Source + ?Sized, K> Task<'_, S, K> {
                 .filter(|(facts, end)| rules::surely_kept(facts, &block.text[at..*end], licenses));
             let marks = &mut share.marks;
             let next = match plain {
-                Some((facts, end)) => {
-                    let next = behind(block.text, end);
-                    next.filter(|_| {
-                        marks
-                            .add(facts.id, facts.files().map(|it| (it.sha256, it.size_bytes)), &self.seed)
-                            .is_some()
-                    })
-                    .map(|it| (it, end))
-                }
+                Some((facts, end)) => behind(block.text, end).and_then(|next| {
+                    let files = facts.files().map(|it| (it.sha256, it.size_bytes));
+                    marks.add(facts.id, files, &self.seed).map(|()| (next, end))
+                }),
                 None => self.closely(block.text, at, slots, marks),
             };
             let Some((next, end)) = next else { return Some((at, false)) };

@@ -33,7 +33,7 @@ fn entry(number: usize) -> Value {
                 "downloadUrl": format!("{hub}/parts/{file}.json"),
             })).collect::<Value>(),
         },
-        "license": if number % 2 == 0 { "MIT" } else { "Apache-2.0 OR LicenseRef-ours" },
+        "license": if number.is_multiple_of(2) { "MIT" } else { "Apache-2.0 OR LicenseRef-ours" },
         "provenance": {
             "runId": "r",
             "timestamp": "2024-11-08T12:00:00Z",
@@ -165,7 +165,9 @@ fn what_stands_far_behind_the_list_is_seen() {
 fn entries_as_long_as_they_may_be_are_read_wherever_they_end() {
     let long = |bytes: usize| {
         let mut entries = entries(40);
-        entries.iter_mut().for_each(|it| it["notes"] = json!("नोट".repeat(bytes / 9)));
+        for it in &mut entries {
+            it["notes"] = json!("नोट".repeat(bytes / 9));
+        }
         json!({ "models": entries }).to_string()
     };
     for bytes in [20_000, 60_000, 100_001] {

@@ -37,8 +37,9 @@ pub(super) struct Shape {
     whole_number: bool,
     /// What the rules want to know of a value that stands here.
     fact: Option<Fact>,
-    /// Which of the [`Steps`] belong to it: these and the next ones.
-    first_step: usize,
+    /// Which of the [`Steps`] belong to it as an object, and which as an array: these and the next ones.
+    object_step: usize,
+    array_step: usize,
 }
 
 /// So many elements are compared with each other.

@@ -60,9 +60,10 @@ impl Shape {
 
     /// Gives each object and array its steps, from a number on, and returns the next one.
     pub(in crate::schema) fn count_steps(&mut self, from: usize) -> usize {
-        self.first_step = from;
-        // At least an array's three; an object's begin at its brace, behind each property, and behind any other.
-        let mut next = from + 3.max(self.properties.len() + 2);
+        // An object's begin at its brace, behind each property, and behind any other.
+        self.object_step = from;
+        self.array_step = from + self.properties.len() + 2;
+        let mut next = self.array_step + 3;
         for part in self.properties.iter_mut().map(|it| &mut it.1).chain(self.items.as_deref_mut()) {
             next = part.count_steps(next);
         }

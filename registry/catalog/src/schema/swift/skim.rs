@@ -98,7 +98,7 @@ impl<'s, 't> Skim<'s, 't> {
     fn object(&mut self, shape: &Shape) -> Option<()> {
         self.depth += 1;
         let (mut seen, mut others, mut count) = (0, [""; OTHERS_MAX], 0);
-        let mut step = shape.first_step;
+        let mut step = shape.object_step;
         loop {
             let (length, then) = match self.steps.recall(step, self.rest()) {
                 Some(it) => it,
@@ -111,7 +111,7 @@ impl<'s, 't> Skim<'s, 't> {
                     // No key stands twice.
                     (seen & 1 << at == 0).then_some(())?;
                     seen |= 1 << at;
-                    step = shape.first_step + 1 + at;
+                    step = shape.object_step + 1 + at;
                     self.value(&shape.properties[at].1)?;
                 }
                 Then::Other(key) => {
@@ -119,7 +119,7 @@ impl<'s, 't> Skim<'s, 't> {
                     let new = !shape.closed && count < OTHERS_MAX && !others[..count].contains(&key);
                     new.then(|| others[count] = key)?;
                     count += 1;
-                    step = shape.first_step + 1 + shape.properties.len();
+                    step = shape.object_step + 1 + shape.properties.len();
                     self.value(self.any)?;
                 }
                 Then::End => break,
@@ -133,9 +133,9 @@ impl<'s, 't> Skim<'s, 't> {
     /// Reads a key with what stands before and behind it, or the end of the object.
     #[cold]
     fn read_key(&mut self, shape: &Shape, step: usize) -> Option<(usize, Then)> {
-        let rest = &self.text.as_bytes()[self.at..];
+        let rest = self.rest();
         let mut input = Jiter::new(rest);
-        let first = step == shape.first_step;
+        let first = step == shape.object_step;
         let key = if first { input.next_object_bytes() } else { input.next_key_bytes() }.ok()?;
         let then = match key {
             None => Then::End,
@@ -159,7 +159,7 @@ impl<'s, 't> Skim<'s, 't> {
         (shape.choices.is_none() && (!shape.items_unique || texts)).then_some(())?;
         self.depth += 1;
         let (mut seen, mut count) = ([""; UNIQUE_MAX], 0);
-        while self.next_element(shape.first_step, count == 0)? {
+        while self.next_element(shape.array_step, count == 0)? {
             if items.fact == Some(Fact::Companion) {
                 self.facts.next_file();
             }
@@ -182,23 +182,27 @@ impl<'s, 't> Skim<'s, 't> {
         let (before, close) = (if first { step } else { step + 1 }, step + 2);
         let recalled = self.steps.recall(before, self.rest());
         let recalled = recalled.or_else(|| self.steps.recall(close, self.rest()).filter(|_| !first));
-        let (length, more) = match recalled {
-            Some((length, then)) => (length, matches!(then, Then::Element)),
-            None => {
-                let rest = &self.text.as_bytes()[self.at..];
-                let mut input = Jiter::new(rest);
-                let more = if first { input.known_array() } else { input.array_step() }.ok()?.is_some();
-                let length = input.current_index();
-                let (place, then) = if more { (before, Then::Element) } else { (close, Then::End) };
-                // An empty array has no step of its own.
-                if more || !first {
-                    self.steps.learn(place, &rest[..length], then);
-                }
-                (length, more)
-            }
+        let (length, then) = match recalled {
+            Some(it) => it,
+            None => self.read_comma(before, close, first)?,
         };
         self.at += length;
-        Some(more)
+        Some(matches!(then, Then::Element))
+    }
+
+    /// Reads what stands before an element, or the end of the array.
+    #[cold]
+    fn read_comma(&mut self, before: usize, close: usize, first: bool) -> Option<(usize, Then)> {
+        let rest = self.rest();
+        let mut input = Jiter::new(rest);
+        let more = if first { input.known_array() } else { input.array_step() }.ok()?.is_some();
+        let length = input.current_index();
+        let (place, then) = if more { (before, Then::Element) } else { (close, Then::End) };
+        // An empty array has no step of its own.
+        if more || !first {
+            self.steps.learn(place, &rest[..length], then.clone());
+        }
+        Some((length, then))
     }
 
     /// Parses a value and looks at that.
