@@ -34,6 +34,7 @@ mod relay;
 mod remote;
 mod scrub;
 mod shelf;
+mod start;
 mod sync;
 mod validate;
 mod wait;

@@ -24,7 +24,7 @@ use crate::{
     host::Host,
     order::Order,
     out,
-    policy::{Descent, Objection, Ruling},
+    policy::{Descent, LINEAGE, Objection, Ruling},
     records::{Event, Inside, Record},
 };
 
@@ -48,6 +48,13 @@ pub(crate) enum End {
         verified: bool,
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         flaws: Vec<String>,
+        /// Whether the gate cannot be asked yet, so that it stays what it was.
+        #[serde(skip)]
+        unjudged: bool,
+    },
+    /// The gate cannot be asked yet; nothing is done until it can.
+    Waiting {
+        why: Vec<Objection>,
     },
     /// The policy objects.
     Held {
@@ -119,11 +126,10 @@ fn decide(
         }
     }
     if whys.is_empty() {
-        let ruling = gate_after(host, gate, order, fetched)?;
-        return if ruling.objections.is_empty() {
-            deploy::model(host, order, fetched)
-        } else {
-            hold(host, order, ruling.objections)
+        return match gate_after(host, gate, order, fetched)? {
+            Verdict::Passes => deploy::model(host, order, fetched, gate.map(Gate::digest)),
+            Verdict::Objects(why) => hold(host, order, why),
+            Verdict::NotYet(why) => stay(host, gate, order, fetched, why),
         };
     }
     if whys.len() > WHYS_MAX {
@@ -146,13 +152,49 @@ fn decide(
     Ok(if quarantined { End::Quarantined { why } } else { End::Failed { why, is_final } })
 }
 
+/// What the policy says of a model whose files are all there.
+enum Verdict {
+    Passes,
+    Objects(Vec<Objection>),
+    /// Nothing else is wrong with it, and the gate cannot be asked yet.
+    NotYet(Vec<Objection>),
+}
+
+/// Leaves a model as it is while the gate cannot be asked: one that the same gate let through stays deployed, anything
+/// else waits.
+fn stay(
+    host: &Host,
+    gate: Option<&Gate>,
+    order: &Order,
+    fetched: &BTreeMap<Sha256, Fetched>,
+    why: Vec<Objection>,
+) -> anyhow::Result<End> {
+    let gate = gate.map(Gate::digest);
+    let passed = match host.records.read(&order.id, order.digest)?.map(|it| it.event) {
+        Some(Event::Deployed { gate, .. }) => gate,
+        _ => None,
+    };
+    let view = host.store.view(&order.id).with_context(|| format!("look at the view of {}", order.id))?;
+    let shown =
+        view.into_iter().flat_map(|it| it.files).map(|it| (it.path, it.digest)).collect::<BTreeMap<_, _>>();
+    let ordered = order.files.iter().map(|it| (it.path.clone(), it.want.digest)).collect::<BTreeMap<_, _>>();
+    if gate.is_none() || passed != gate || shown != ordered {
+        return Ok(End::Waiting { why });
+    }
+    let mut end = deploy::model(host, order, fetched, gate)?;
+    if let End::Deployed { unjudged, .. } = &mut end {
+        *unjudged = true;
+    }
+    Ok(end)
+}
+
 /// Asks the policy once all files are there: what they are inside counts, not what they are called.
 fn gate_after(
     host: &Host,
     gate: Option<&Gate>,
     order: &Order,
     fetched: &BTreeMap<Sha256, Fetched>,
-) -> anyhow::Result<Ruling> {
+) -> anyhow::Result<Verdict> {
     let mut formats = BTreeMap::new();
     let looked_into = host.config.policy.formats.is_some();
     for file in order.files.iter().filter(|_| looked_into) {
@@ -168,7 +210,15 @@ fn gate_after(
             None => Descent::Unknown(NO_GATE.to_owned()),
         };
     }
-    Ok(host.config.policy.judge(&facts))
+    let why = host.config.policy.judge(&facts).objections;
+    let is_read = !matches!(facts.descent, Descent::BeingRead);
+    // Who cannot be asked yet holds nothing back that another rule does not.
+    let others = why.iter().filter(|it| is_read || it.rule != LINEAGE).cloned().collect::<Vec<_>>();
+    Ok(match (others.is_empty(), is_read) {
+        (false, _) => Verdict::Objects(others),
+        (true, true) => Verdict::Passes,
+        (true, false) => Verdict::NotYet(why),
+    })
 }
 
 fn format_of(found: &Path, name: &str) -> anyhow::Result<Format> {

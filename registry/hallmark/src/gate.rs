@@ -4,7 +4,8 @@
 //!   card, the model that judged, the point of the log, and the hashes of what was found.
 //! - Before it looks, what this host knows is written down: where the model comes from, and that its bytes are proven.
 //! - It looks again whenever the log grows, and says for which models the answer is another one now.
-//! - What cannot be evaluated does not pass.
+//! - What cannot be evaluated does not pass. After a start, while the log is still being read, nothing new passes, and
+//!   what was let through by the same question before stays as it is.
 
 mod card;
 
@@ -15,14 +16,15 @@ use std::{
 
 use ::lineage::{Item, Model, explain, json::Json};
 use anyhow::Context as _;
-use base::{Address, ModelId};
+use base::{Address, ModelId, Sha256};
 use catalog::Entry;
 use ledger::{Author, EventId};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::{
-    ancestry::{Ancestry, Asked, Evaluated, Trouble},
+    ancestry::{Ancestry, Asked, Evaluated, NotWhole, Trouble},
     host::with_causes,
     ledger::Ledger,
     order::Order,
@@ -37,6 +39,8 @@ pub(crate) struct Gate {
     card: Option<Json>,
     /// The model, unless it is in the log.
     model: Option<Model>,
+    /// What names all that is asked.
+    digest: Sha256,
     /// What the policy was told last of each model.
     told: Mutex<BTreeMap<ModelId, Option<String>>>,
 }
@@ -105,11 +109,29 @@ impl Gate {
     /// Opens the gate that a policy asks for. A card that does not hold is refused with its flaws.
     pub(crate) fn open(rule: &LineageRule, ledger: &Ledger) -> anyhow::Result<Self> {
         let (card, model) = card::documents(rule)?;
-        let gate = Self { rule: rule.clone(), ledger: ledger.clone(), card, model, told: Mutex::default() };
-        if let Some(card) = &gate.card {
-            gate.place(card, "the model's event").map_err(|it| anyhow::anyhow!("{it}"))?;
-        }
+        let (rule, ledger, told) = (rule.clone(), ledger.clone(), Mutex::default());
+        let mut gate = Self { rule, ledger, card, model, digest: Sha256::of(b""), told };
+        let card = match &gate.card {
+            Some(card) => {
+                let item = gate.place(card, "the model's event").map_err(|it| anyhow::anyhow!("{it}"))?;
+                item.canonical().to_owned()
+            }
+            None => format!("{:?}", gate.rule.item),
+        };
+        let asked = json!({
+            "card": card,
+            "model": gate.model.as_ref().map(|it| it.hash().to_string()),
+            "trusted": gate.trusted().map(|it| it.to_string()).collect::<BTreeSet<_>>(),
+            "min_score": gate.rule.min_score.map(|it| it.0.to_string()),
+            "label": gate.rule.label(),
+        });
+        gate.digest = Sha256::of(asked.to_string().as_bytes());
         Ok(gate)
+    }
+
+    /// Returns what names all that is asked: who passed another gate has not passed this one.
+    pub(crate) fn digest(&self) -> Sha256 {
+        self.digest
     }
 
     /// Keeps what the card asks for at hand, since it is in force now.
@@ -247,6 +269,9 @@ impl Gate {
 }
 
 fn unknown(trouble: &Trouble) -> Descent {
+    if matches!(trouble, Trouble::NotWhole(NotWhole::BeingRead(_))) {
+        return Descent::BeingRead;
+    }
     let text = with_causes(trouble);
     Descent::Unknown(format!("what it rests on could not be evaluated: {text}"))
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod chain;
 mod findings;
+mod graph;
 mod inward;
 mod onward;
 mod opening;
@@ -68,9 +69,11 @@ struct Inner {
 }
 
 impl Ledger {
-    /// Begins to write down what becomes of models, to publish it onward, and to take in what others have; until the
-    /// stop.
+    /// Begins to read the log for the lineage graph, to write down what becomes of models, to publish it onward, and to
+    /// take in what others have; until the stop.
     pub(crate) fn work(&self, runtime: &Handle, of: &Shelf, worlds: watch::Receiver<Arc<World>>) {
+        let (ledger, timers) = (self.clone(), runtime.clone());
+        runtime.spawn_blocking(move || graph::read(&ledger, &timers));
         for relay in &self.config().relays {
             runtime.spawn(onward::publish_onward(self.clone(), relay.0.clone()));
         }
@@ -131,6 +134,7 @@ impl Ledger {
             }
         }
         self.0.metrics.log(self.0.log.head().0, self.0.log.failure().is_some());
+        self.0.metrics.graph(self.0.ancestry.progress().read);
         Ok(())
     }
 

@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     append: Histogram,
     log_size: Gauge,
     log_fails: Gauge,
+    graph_size: Gauge,
     sessions: Gauge,
     subscriptions: Gauge,
     sessions_ended: Family<Why, Counter>,
@@ -70,6 +71,7 @@ impl Metrics {
             append: Histogram::new(exponential_buckets(0.000_1, 4.0, 9)),
             log_size: Gauge::default(),
             log_fails: Gauge::default(),
+            graph_size: Gauge::default(),
             sessions: Gauge::default(),
             subscriptions: Gauge::default(),
             sessions_ended: Family::default(),
@@ -98,6 +100,7 @@ impl Metrics {
         it.register_with_unit("ledger_append", "From an event's turn in the queue of the log to its commit on disk", Unit::Seconds, self.append.clone());
         it.register("ledger_size", "Events in the log", self.log_size.clone());
         it.register("ledger_fails", "1 if the last write to the log failed", self.log_fails.clone());
+        it.register("ledger_graph_size", "Events of the log that the lineage graph has; after a start it is less than ledger_size until the log has been read", self.graph_size.clone());
         it.register("relay_sessions", "Clients of the event relay that are connected", self.sessions.clone());
         it.register("relay_subscriptions", "Subscriptions that they hold together", self.subscriptions.clone());
         it.register("relay_sessions_ended", "Clients of the event relay that are no longer connected, by cause: gone, stopped, slow, bound", self.sessions_ended.clone());
@@ -151,6 +154,11 @@ impl Metrics {
     pub(crate) fn log(&self, size: u64, fails: bool) {
         self.log_size.set(size.cast_signed());
         self.log_fails.set(fails.into());
+    }
+
+    /// Notes how many events of the log the lineage graph has.
+    pub(crate) fn graph(&self, size: u64) {
+        self.graph_size.set(size.cast_signed());
     }
 
     /// Notes how many events for a relay are in a state.

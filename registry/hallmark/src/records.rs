@@ -37,6 +37,9 @@ pub(crate) enum Event {
         /// What came in place of promised files, by their digests, where the operator waived the check.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         waived: BTreeMap<Sha256, Sha256>,
+        /// Which gate let it through, if one was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gate: Option<Sha256>,
     },
     /// A file did not come.
     Failed {

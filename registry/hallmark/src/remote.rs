@@ -30,6 +30,7 @@ use self::{
 use crate::{
     gc,
     host::Place,
+    http::GraphStanding,
     out,
     serve::socket_path,
     status::{Relay, Row},
@@ -130,6 +131,17 @@ impl Remote {
         let (status, body) = within(self.send::<()>(Method::GET, "/v1/relays", None)).await?;
         let bytes = within(whole(body)).await?;
         if status == 404 { Ok(Vec::new()) } else { Ok(answer::<Relays>(status, &bytes)?.relays) }
+    }
+
+    /// Says how far the daemon's lineage graph is that is not whole; nothing once it is.
+    pub(crate) async fn graph(&self) -> anyhow::Result<Option<GraphStanding>> {
+        #[derive(Deserialize)]
+        struct Readiness {
+            graph: Option<GraphStanding>,
+        }
+        let (_, body) = within(self.send::<()>(Method::GET, "/readyz", None)).await?;
+        // Ready or not, the answer has the same form.
+        Ok(parse::<Readiness>(&within(whole(body)).await?)?.graph)
     }
 
     async fn rows_with(&self, filters: &[(&str, &str)]) -> anyhow::Result<Vec<Row>> {

@@ -19,6 +19,7 @@ pub(crate) use self::{
 use crate::{
     Outcome,
     host::{Host, Place},
+    http::GraphStanding,
     out,
     remote::Remote,
 };
@@ -28,7 +29,7 @@ pub(crate) struct Arguments {
     /// Go on and show what changes, until Ctrl-C; needs a daemon
     #[arg(long, conflicts_with = "json")]
     watch: bool,
-    /// A JSON object in place of the tables: `models`, and `relays`, which only a daemon knows
+    /// A JSON object in place of the tables: `models`, and `relays` and `graph`, which only a daemon knows
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -45,13 +46,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         return watch::run(&daemon).map(|()| Outcome::Holds);
     }
     let status = if let Some(daemon) = daemon {
-        let told = daemon.converse(async { Ok((daemon.rows().await?, daemon.relays().await?)) });
-        let (models, relays) = told?;
-        Status { models, relays: Some(relays) }
+        daemon.converse(async {
+            let (models, relays) = (daemon.rows().await?, Some(daemon.relays().await?));
+            Ok(Status { models, relays, graph: daemon.graph().await? })
+        })?
     } else {
         let host = Host::open(&arguments.place)?;
         let index = host.index()?;
-        Status { models: disk::rows(&host, &index)?, relays: None }
+        Status { models: disk::rows(&host, &index)?, relays: None, graph: None }
     };
     if arguments.json {
         out::print(&(serde_json::to_string_pretty(&status).context("write the status as JSON")? + "\n"))?;
@@ -60,6 +62,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         out::print(&Sheet::of_terminal().table(&status.models, now))?;
         let relays = relays::table(status.relays.as_deref().unwrap_or_default(), now);
         out::print(&(if relays.is_empty() { relays } else { format!("\n{relays}") }))?;
+        if let Some(graph) = &status.graph {
+            out::print(&format!("\n{}\n", graph.why))?;
+        }
     }
     Ok(Outcome::Holds)
 }
@@ -70,4 +75,6 @@ struct Status {
     models: Vec<Row>,
     /// The relays that are published to; null where no daemon runs.
     relays: Option<Vec<Relay>>,
+    /// How far the lineage graph is; null once it is whole, and where no daemon runs.
+    graph: Option<GraphStanding>,
 }

@@ -224,7 +224,7 @@ fn report(id: &str, end: &End, json: bool) -> anyhow::Result<String> {
         return Ok(serde_json::to_string(&said).context("write the result as JSON")? + "\n");
     }
     Ok(match end {
-        End::Deployed { version, size_bytes, changed, verified, flaws } => {
+        End::Deployed { version, size_bytes, changed, verified, flaws, unjudged: _ } => {
             let size = indicatif::HumanBytes(*size_bytes);
             let news = if *changed { "" } else { ", nothing to do" };
             let doubt =
@@ -235,6 +235,10 @@ fn report(id: &str, end: &End, json: bool) -> anyhow::Result<String> {
         End::Held { why, .. } => {
             let why = why.iter().map(ToString::to_string).collect::<Vec<_>>();
             format!("{id}: held: {}\n", why.join("; "))
+        }
+        End::Waiting { why } => {
+            let why = why.iter().map(ToString::to_string).collect::<Vec<_>>();
+            format!("{id}: waits: {}\n", why.join("; "))
         }
         End::Failed { why, .. } => format!("{id}: failed: {why}\n"),
         End::Quarantined { why } => format!("{id}: quarantined: {why}\n"),

@@ -53,6 +53,8 @@ pub(crate) struct Model {
     pub(crate) state: State,
     /// Every reason for the state, or what is doubtful about it.
     pub(crate) why: Vec<String>,
+    /// Whether the gate could not be asked yet: what is signed about it stays as it was.
+    pub(crate) unjudged: bool,
     /// When it came into this state.
     pub(crate) since: UnixSeconds,
     /// When it is tried again by itself.
@@ -127,6 +129,7 @@ impl Model {
             wanted: false,
             state,
             why: Vec::new(),
+            unjudged: false,
             since: now,
             retry_at: None,
             tries: 0,

@@ -103,6 +103,9 @@ pub enum Refusal {
     /// What it says does not hold, by the rules of whoever derives something from it: see [`crate::Derived::examine`].
     #[error(transparent)]
     Content(#[from] Objection),
+    /// Whoever has to look at it cannot yet. That passes: the same event may be let in later.
+    #[error("{0}; send the event again")]
+    NotYet(String),
 }
 
 /// Why somebody who derives something from the log objects to an event.
@@ -121,6 +124,7 @@ impl Refusal {
         match self {
             Self::Kind(_) | Self::Symbol(_) => "blocked",
             Self::Orphan(_) => "restricted",
+            Self::NotYet(_) => "error",
             Self::Future { .. }
             | Self::Tag { .. }
             | Self::Sid { .. }

@@ -3,7 +3,8 @@
 //! - A fold sees each event once, in the log's order, and knows no clock, no chance and no other state.
 //! - Its state has one byte form. Whoever replays the log gets the same bytes, and so the same digest.
 //! - What is derived may object to an event, so that nothing gets into the log that would have to be passed over.
-//! - The log keeps snapshots: a start applies what came after the last one, not the whole log.
+//! - The log keeps snapshots: a start applies what came after the last one, not the whole log. What has none reads the
+//!   log by itself, while that is in use.
 
 use std::sync::{PoisonError, RwLock};
 
@@ -11,7 +12,7 @@ use base::Sha256;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    admission::Objection,
+    admission::Refusal,
     event::{Accepted, Signed},
 };
 
@@ -66,13 +67,18 @@ pub trait Derived: Send + Sync {
     fn name(&self) -> &'static str;
     /// Returns the version of its snapshots.
     fn version(&self) -> u32;
+    /// Says whether it reads by itself what the log had when it was opened: then a start waits for none of that, keeps
+    /// no snapshot, and gives it only what comes.
+    fn reads_by_itself(&self) -> bool {
+        false
+    }
     /// Takes up a snapshot after `size` events, or begins anew if there is none or it cannot be read.
     fn restore(&self, snapshot: Option<(u64, Vec<u8>)>);
     /// Takes the next event; one that it has seen already changes nothing.
     fn apply(&self, accepted: &Accepted);
     /// Says whether an event may come into the log, after all that the log itself asks. `pending` are those that come
     /// before it in the same batch and were not applied yet. Called by the thread that writes: it must not take long.
-    fn examine(&self, event: &Signed, pending: &mut dyn Iterator<Item = &Accepted>) -> Result<(), Objection> {
+    fn examine(&self, event: &Signed, pending: &mut dyn Iterator<Item = &Accepted>) -> Result<(), Refusal> {
         let _ = (event, pending);
         Ok(())
     }
@@ -122,7 +128,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        Log, Options, Outcome, Policy, Prepared, Scheme, SecretKey, Sid,
+        Log, Objection, Options, Outcome, Policy, Prepared, Scheme, SecretKey, Sid,
         kinds::{Operation, Post},
     };
 
@@ -151,11 +157,11 @@ mod tests {
             &self,
             event: &Signed,
             pending: &mut dyn Iterator<Item = &Accepted>,
-        ) -> Result<(), Objection> {
+        ) -> Result<(), Refusal> {
             let applied = self.0.lock().unwrap();
             let mut contents = applied.iter().map(String::as_str).chain(pending.map(|it| it.event.content()));
             if contents.any(|it| it == event.content()) {
-                return Err(Objection { code: "E_AGAIN", text: "was said already".to_owned() });
+                return Err(Objection { code: "E_AGAIN", text: "was said already".to_owned() }.into());
             }
             Ok(())
         }

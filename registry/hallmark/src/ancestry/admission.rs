@@ -3,12 +3,13 @@
 //! - A card or a model that breaks a rule is refused with the rule's code. Nobody's name for one is used twice.
 //! - An UPDATE is done again at its own point of the log, and refused if the core differs. Since the past does not
 //!   change, that can be done before its turn comes, away from the thread that writes: see [`Ancestry::foresee`].
+//! - While the log is still being read after a start, nobody can say any of that: such events are to be sent again.
 //! - Whoever may not write a card's value may still attest it: a right UPDATE of anybody is taken.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use ::lineage::{Claim, Code, Flaw, Update, is_same_author, tiers::Phase};
-use ledger::{Accepted, EventId, Objection, Signed, event::BodyId, signed_text};
+use ledger::{Accepted, EventId, Objection, Refusal, Signed, event::BodyId, signed_text};
 
 use super::{
     Ancestry, Asked, Trouble,
@@ -47,6 +48,10 @@ impl Ancestry {
 
     /// Does an UPDATE again and keeps the verdict for when its turn comes. Called away from the thread that writes.
     pub(crate) fn foresee(&self, event: &Signed) {
+        // Over half a log the verdict would be another one.
+        if self.check_read().is_err() {
+            return;
+        }
         let claim = Claim::read(::lineage::VALIDATION, &tags_of(event), event.content());
         if let Ok(Claim::Update(update)) = claim {
             // What cannot be answered yet is asked again in its turn.
@@ -69,13 +74,17 @@ impl Ancestry {
         &self,
         event: &Signed,
         pending: &mut dyn Iterator<Item = &Accepted>,
-    ) -> Result<(), Objection> {
+    ) -> Result<(), Refusal> {
         let kind = u32::from(event.kind().0);
         if !matches!(kind, ::lineage::CARD | ::lineage::MODEL | ::lineage::VALIDATION) {
             return Ok(());
         }
         let refuse = |flaws: Vec<Flaw>| flaws.first().map_or_else(unknown, objection);
-        match Claim::read(kind, &tags_of(event), event.content()).map_err(refuse)? {
+        let claim = Claim::read(kind, &tags_of(event), event.content()).map_err(refuse)?;
+        if matches!(claim, Claim::Card(_) | Claim::Update(_) | Claim::Phase(_)) {
+            self.check_read().map_err(|error| Refusal::NotYet(error.to_string()))?;
+        }
+        Ok(match claim {
             Claim::Card(item) => self.admit_card(event, &item, pending),
             Claim::Update(update) => {
                 let known = self
@@ -94,7 +103,7 @@ impl Ancestry {
             }
             Claim::Phase(phase) => self.admit_phase(event, phase),
             Claim::Model(..) | Claim::Other => Ok(()),
-        }
+        }?)
     }
 
     fn admit_card(

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ::lineage::{
-    Caps, Checkpoint, Claim, Code, Crawl, Evaluation, Flaw, Item, Model, Update, evaluate, is_same_author,
-    list,
+    Caps, Checkpoint, Claim, Code, Crawl, Evaluation, Flaw, Item, Model, Standing, Update, evaluate,
+    is_same_author, list,
 };
 use base::{Address, Sha256};
 use ledger::{Derived as _, EventId, Log, Signed, StoreError};
@@ -24,7 +24,7 @@ pub(crate) enum Trouble {
     /// The card, the model or the events are at fault.
     #[error("{0}")]
     Flaw(Flaw),
-    /// The graph lacks something.
+    /// The graph lacks something, as long as the log is being read or for good.
     #[error(transparent)]
     NotWhole(#[from] NotWhole),
     /// The log cannot be read.
@@ -85,6 +85,7 @@ impl Ancestry {
 
     /// Returns a point of the log, the newest unless one is given.
     pub(crate) fn point(&self, at: Option<u64>) -> Result<Point, Trouble> {
+        self.check_read()?;
         let log = self.open_log()?;
         // The log may have grown by what the graph has not seen yet.
         let size = self.size();
@@ -113,6 +114,13 @@ impl Ancestry {
         }
     }
 
+    /// Returns what stands of a card now; nothing if the log has no such card.
+    pub(crate) fn standing(&self, id: EventId) -> Result<Option<Standing>, Trouble> {
+        // Until the log is read, another UPDATE may count.
+        self.look(|_| ())?;
+        Ok(self.cards().standing(id).cloned())
+    }
+
     /// Returns the model that a card of the log asks for, as it was at a place.
     pub(crate) fn model_of(&self, card: &Card, at: u64) -> Result<Model, Trouble> {
         let wanted = &card.item.job.model;
@@ -132,6 +140,7 @@ impl Ancestry {
         at: u64,
         may_say: impl Fn(Address) -> bool,
     ) -> Result<Model, Trouble> {
+        self.check_read()?;
         let found = self.cards().model(wanted, at, may_say);
         let unknown = || {
             let text = format!("no model {wanted} by anybody who may publish it is visible at {at}");

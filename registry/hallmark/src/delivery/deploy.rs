@@ -33,8 +33,13 @@ const OPTIONAL_FILES: [&str; 8] = [
     "special_tokens_map.json",
 ];
 
-/// Shows a model whose files are all there.
-pub(super) fn model(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetched>) -> anyhow::Result<End> {
+/// Shows a model whose files are all there, and notes which gate let it through.
+pub(super) fn model(
+    host: &Host,
+    order: &Order,
+    fetched: &BTreeMap<Sha256, Fetched>,
+    gate: Option<Sha256>,
+) -> anyhow::Result<End> {
     let files = order.files.iter().map(|it| view_file(it, it.path.clone(), fetched));
     let Some(files) = files.collect::<Option<Vec<_>>>() else {
         return Ok(End::Failed {
@@ -55,13 +60,16 @@ pub(super) fn model(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetch
     let doubtful = order.files.iter().zip(&files).filter(|(_, shown)| !shown.is_verified());
     let waived = doubtful.map(|(file, shown)| (file.want.digest, shown.digest())).collect::<BTreeMap<_, _>>();
     // What was found inside stays on record: the file is not looked into again until it changes.
-    let known = host.records.read(&order.id, order.digest)?;
-    let is_known = known.is_some_and(|it| match it.event {
-        Event::Deployed { waived: known, .. } => known == waived,
-        _ => false,
-    });
-    if main.is_some() || !is_known {
-        note(host, &order.id, order.digest, Event::Deployed { inside, waived })?;
+    let known = host.records.read(&order.id, order.digest)?.map(|it| it.event);
+    match known {
+        Some(Event::Deployed { inside, waived: known, gate: passed })
+            if main.is_none() && known == waived =>
+        {
+            if passed != gate {
+                note(host, &order.id, order.digest, Event::Deployed { inside, waived, gate })?;
+            }
+        }
+        _ => note(host, &order.id, order.digest, Event::Deployed { inside, waived, gate })?,
     }
     if verified {
         match RepoName::parse(&format!("hallmark/{}", order.id)) {
@@ -73,7 +81,8 @@ pub(super) fn model(host: &Host, order: &Order, fetched: &BTreeMap<Sha256, Fetch
             Err(error) => flaws.push(format!("not in the Hugging Face cache under its id: {error}")),
         }
     }
-    Ok(End::Deployed { version: order.version.clone(), size_bytes, changed, verified, flaws })
+    let version = order.version.clone();
+    Ok(End::Deployed { version, size_bytes, changed, verified, flaws, unjudged: false })
 }
 
 /// Shows deployed files under the repositories they come from. Entries that share one are shown together.

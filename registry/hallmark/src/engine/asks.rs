@@ -109,7 +109,10 @@ impl Engine {
 
     /// Looks at models at once, whatever their time is.
     pub(super) fn try_again(&mut self, ids: &BTreeSet<ModelId>) {
-        let at_rest = |id: &&ModelId| self.state(id).is_none_or(|it| !it.is_moving());
+        // What is queued without a job waits for the gate.
+        let is_at_work =
+            |id: &ModelId| self.at_work.contains_key(id) && self.state(id).is_some_and(State::is_moving);
+        let at_rest = |id: &&ModelId| !is_at_work(id);
         let again = ids.iter().filter(at_rest).cloned().collect();
         self.reconcile(&again, false);
     }

@@ -178,8 +178,9 @@ impl Engine {
         let mut repos = order.as_deref().map(repos_of).unwrap_or_default();
         let stays = model.shown.as_ref().map(|_| "the earlier version stays deployed".to_owned());
         let (told, mut publishing) = (end.clone(), 0);
+        model.unjudged = matches!(end, End::Deployed { unjudged: true, .. });
         match end {
-            End::Deployed { flaws, verified, .. } => {
+            End::Deployed { flaws, verified, unjudged, .. } => {
                 model.tries = 0;
                 repos.extend(model.shown.iter().flat_map(|it| repos_of(&it.order)));
                 let unproven =
@@ -192,10 +193,19 @@ impl Engine {
                 if !verified {
                     why.insert(0, "UNVERIFIED: its bytes are not what the index promises".to_owned());
                 }
+                if unjudged {
+                    why.push(
+                        "the lineage graph is still being read: until then it stays as it was".to_owned(),
+                    );
+                }
                 self.enter(&mut model, State::Deployed, why, now);
                 for repo in &repos {
                     publishing += usize::from(self.publish_on_disk(repo, &model));
                 }
+            }
+            // Its turn comes with the graph: whoever waits for its end waits for that.
+            End::Waiting { why } => {
+                self.enter(&mut model, State::Queued, texts(&why).into_iter().chain(stays).collect(), now);
             }
             End::Held { why, keeps_previous: true } => {
                 let stays = model.shown.as_ref().map(|_| "what was deployed of it before stays".to_owned());
@@ -234,7 +244,9 @@ impl Engine {
             }
             End::Stub { why } | End::Missing { why } => self.enter(&mut model, State::Failed, vec![why], now),
         }
-        self.awaited.ended(&model.id, &told, publishing);
+        if !matches!(told, End::Waiting { .. }) {
+            self.awaited.ended(&model.id, &told, publishing);
+        }
         self.insert(model);
         // The log may have grown since the gate looked.
         self.growth.notify_one();

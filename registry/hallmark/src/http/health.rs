@@ -6,12 +6,15 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::App;
-use crate::state;
+use crate::{
+    ancestry::{Ancestry, Progress},
+    state,
+};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::default().routes(routes!(alive)).routes(routes!(ready))
@@ -27,6 +30,29 @@ pub(crate) struct Readiness {
     /// Models that are asked for and not deployed, by state; the daemon is ready without them.
     #[schema(value_type = std::collections::BTreeMap<String, Vec<String>>)]
     waiting: std::collections::BTreeMap<state::State, Vec<String>>,
+    /// Why nothing can be said yet of what models rest on; the daemon is ready without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph: Option<GraphStanding>,
+}
+
+/// How far the lineage graph is that is not whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub(crate) struct GraphStanding {
+    /// How many events of the log it has.
+    pub(crate) read: u64,
+    /// How many the log has.
+    pub(crate) events: u64,
+    /// What keeps it, in words.
+    pub(crate) why: String,
+}
+
+impl GraphStanding {
+    /// Says how far a graph is; nothing once it is whole.
+    fn of(ancestry: &Ancestry) -> Option<Self> {
+        let why = ancestry.check_whole().err()?.to_string();
+        let Progress { read, events } = ancestry.progress();
+        Some(Self { read, events, why })
+    }
 }
 
 /// Says that the daemon is alive.
@@ -48,8 +74,12 @@ async fn alive() -> &'static str {
 )]
 async fn ready(State(app): State<App>) -> Response {
     let world = app.world();
-    let mut readiness =
-        Readiness { ready: true, missing: Vec::new(), waiting: std::collections::BTreeMap::new() };
+    let mut readiness = Readiness {
+        ready: true,
+        missing: Vec::new(),
+        waiting: std::collections::BTreeMap::new(),
+        graph: app.ledger().ok().and_then(|it| GraphStanding::of(it.ancestry())),
+    };
     if world.index().is_none() {
         readiness.ready = false;
         readiness.missing.push(format!("an index that holds at {}: see /v1/index/status", world.location));

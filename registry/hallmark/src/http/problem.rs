@@ -91,6 +91,18 @@ impl Problem {
             .retry_after(5)
     }
 
+    /// The log is still being read after a start, and what is asked for follows from all of it.
+    pub(crate) fn graph_being_read(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "graph-being-read",
+            "The lineage graph is still being read",
+        )
+        .detail(detail)
+        .remedy("come back: after a start the daemon reads its log once; /readyz says how far it is")
+        .retry_after(1)
+    }
+
     /// Trouble on this side. The client learns no more than that; the log says why.
     pub(crate) fn internal(error: &anyhow::Error) -> Self {
         tracing::error!("A request failed: {error:#}");

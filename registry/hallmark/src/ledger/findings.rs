@@ -8,9 +8,9 @@ use super::chain::Finding;
 use crate::{order::Order, state::State, world::Model};
 
 /// Lists what is to be said of a model that is asked for, each finding resting on the one before. Empty while the
-/// model is on its way or failed: nothing has been found out then.
+/// model is on its way or failed, or the gate cannot be asked yet: nothing has been found out then.
 pub(super) fn findings(model: &Model, shelf: &Shelf) -> anyhow::Result<Vec<Finding>> {
-    let Some(order) = &model.order else { return Ok(Vec::new()) };
+    let Some(order) = model.order.as_ref().filter(|_| !model.unjudged) else { return Ok(Vec::new()) };
     let digest = Some(order.digest.to_string());
     let verified = Finding { result: ValidResult::Verified, digest: digest.clone(), cause: None };
     let cause = (!model.why.is_empty()).then(|| model.why.join("; "));

@@ -17,7 +17,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use base::{Clock as _, SystemClock, UnixSeconds};
 use futures_util::{SinkExt as _, StreamExt as _, TryStreamExt as _, stream};
-use ledger::{AppendError, Filter, Outcome, Query, outbox};
+use ledger::{AppendError, Filter, Outcome, Query, Refusal, outbox};
 use serde_json::json;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
@@ -161,12 +161,13 @@ impl Inward {
                     self.taken.fetch_add(1, Ordering::Relaxed);
                     return Ok(());
                 }
-                Ok(Outcome::Refused(refusal)) => anyhow::Error::from(refusal),
-                Err(PublishError::Claim(error)) => anyhow::Error::from(error),
-                Err(PublishError::Append(AppendError::Busy)) => {
+                // What the lineage graph has to look at waits until that has been read.
+                Ok(Outcome::Refused(Refusal::NotYet(_))) | Err(PublishError::Append(AppendError::Busy)) => {
                     sleep(Duration::from_secs(1)).await;
                     continue;
                 }
+                Ok(Outcome::Refused(refusal)) => anyhow::Error::from(refusal),
+                Err(PublishError::Claim(error)) => anyhow::Error::from(error),
                 Err(PublishError::Append(error)) => return Err(error).context("take an event in"),
             };
             self.refused.fetch_add(1, Ordering::Relaxed);

@@ -10,6 +10,9 @@ use base::Address;
 use ledger::{Author, EventId};
 use serde::{Deserialize, Serialize};
 
+/// What a model is told that nobody can judge yet.
+const BEING_READ: &str = "the lineage graph is still being read";
+
 /// `[policy.lineage]`: which card a model has to pass, and what becomes of one that does not.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,6 +72,8 @@ pub(crate) enum Descent {
     /// It is not asked about yet: the bytes are not here.
     #[default]
     NotYet,
+    /// The log is still being read after a start: nobody can say it yet, and that passes.
+    BeingRead,
     /// Nobody could look, and why.
     Unknown(String),
     /// What the card came to.
@@ -127,6 +132,7 @@ impl LineageRule {
 fn judge(rule: &LineageRule, descent: &Descent) -> Option<String> {
     match descent {
         Descent::NotYet => None,
+        Descent::BeingRead => Some(BEING_READ.to_owned()),
         Descent::Unknown(why) => Some(why.clone()),
         Descent::Judged(judged) if rule.is_enough(&judged.judgement) => None,
         Descent::Judged(judged) => Some(judged.text(rule)),

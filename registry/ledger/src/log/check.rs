@@ -42,11 +42,12 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<(S
     check_whole(store, size, &state.frontier)?;
     let (closed, mut names) = eras(store, size)?;
     let first_open = closed.len() as u64 * ERA_EVENTS;
-    for fold in folds {
+    let folds = || folds.iter().filter(|it| !it.reads_by_itself());
+    for fold in folds() {
         let snapshot = store.snapshot(fold.name(), fold.version()).map_err(row)?;
         fold.restore(snapshot.filter(|it| it.0 <= size));
     }
-    let unseen = folds.iter().map(|it| it.size()).min().unwrap_or(size);
+    let unseen = folds().map(|it| it.size()).min().unwrap_or(size);
     let mut era = Era::new(closed.len() as u64);
     let mut new_names = Vec::new();
     let mut damage = Ok(());
@@ -61,7 +62,7 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<(S
                 new_names.extend(indexed.names().map(|it| (it, seq)));
                 era.insert(&indexed, Posting::new(&accepted.event, offset(seq)));
             }
-            for fold in folds {
+            for fold in folds() {
                 fold.apply(&accepted);
             }
             Ok(())

@@ -179,7 +179,8 @@ impl Writer {
 }
 
 fn save(store: &Store, folds: &[Arc<dyn Derived>]) -> Result<(), StoreError> {
-    folds.iter().try_for_each(|it| store.put_snapshot(it.name(), it.version(), it.size(), &it.save()))
+    let mut kept = folds.iter().filter(|it| !it.reads_by_itself());
+    kept.try_for_each(|it| store.put_snapshot(it.name(), it.version(), it.size(), &it.save()))
 }
 
 /// What an event is held against.
@@ -209,8 +210,8 @@ fn append(
         return Ok(Outcome::Refused(refusal));
     }
     for fold in folds {
-        if let Err(objection) = fold.examine(&event, &mut appended.new.iter().map(|it| it.0.as_ref())) {
-            return Ok(Outcome::Refused(objection.into()));
+        if let Err(refusal) = fold.examine(&event, &mut appended.new.iter().map(|it| it.0.as_ref())) {
+            return Ok(Outcome::Refused(refusal));
         }
     }
     let (head, n, tick) = (space.head, space.count(kind) + 1, space.tick + 1);

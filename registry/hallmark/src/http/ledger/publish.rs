@@ -1,7 +1,7 @@
 //! `POST /v1/events`: a signed event goes into the log. Its signature is the authority; no token is needed.
 
 use axum::{Json, extract::State, http::StatusCode};
-use ledger::{AppendError, Outcome};
+use ledger::{AppendError, Outcome, Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,7 +30,7 @@ pub(super) struct Published {
         (status = 200, description = "it is in the log, now or already", body = Published),
         (status = 400, description = "it is no event, its signature does not hold, or it is not let in; the detail names the rule", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "the log has too much to write: come back", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log has too much to write, or the lineage graph that the event is held against is still being read: come back", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn publish(
@@ -41,6 +41,9 @@ pub(super) async fn publish(
     let (accepted, duplicate) = match outcome {
         Outcome::Accepted(it) => (it, false),
         Outcome::Duplicate(it) => (it, true),
+        Outcome::Refused(why @ Refusal::NotYet(_)) => {
+            return Err(Problem::graph_being_read(format!("{}: {why}", why.prefix())));
+        }
         Outcome::Refused(why) => {
             return Err(refused(format!("{}: {why}", why.prefix())));
         }

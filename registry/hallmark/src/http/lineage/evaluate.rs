@@ -12,7 +12,7 @@ use super::{
         guard::Peer,
         input::{Asked, Given, Nothing},
     },
-    Sight, look,
+    Sight, event_id, look,
 };
 use crate::{
     ancestry::{self, Card, Trouble},
@@ -96,6 +96,7 @@ pub(super) struct Verdict {
         (status = 400, description = "the card, the model or the events give no answer; the detail begins with the code", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "the card visits events that only the operator may see", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn evaluate(
@@ -155,6 +156,7 @@ pub(super) async fn evaluate(
         (status = 400, description = "the card gives no answer; the detail begins with the code", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "the card visits events that only the operator may see", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn crawl(
@@ -185,6 +187,7 @@ pub(super) async fn crawl(
         (status = 200, description = "whether it is right", body = Verdict),
         (status = 400, description = "it is no UPDATE, or cannot be done again", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn verify(
@@ -241,12 +244,6 @@ fn verdict(
         Err(trouble) => return Err(trouble),
     };
     Ok(Verdict { holds: why.is_none(), why, item: update.item().to_owned(), is_value })
-}
-
-fn event_id(text: &str) -> Result<EventId, Problem> {
-    EventId::parse(text).map_err(|error| {
-        Problem::bad_request(format!("{text} is no event's id: {error}"), "an id is 64 lower-case hex digits")
-    })
 }
 
 fn text(raw: Box<RawValue>) -> String {

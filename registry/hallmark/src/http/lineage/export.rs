@@ -24,6 +24,7 @@ use crate::{
     responses(
         (status = 200, description = "the run events, the earliest first; none, if no run is known", body = Vec<Object>),
         (status = 404, description = "no such model, or no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn openlineage(
@@ -46,6 +47,7 @@ pub(super) async fn openlineage(
     responses(
         (status = 200, description = "the statement; nothing signs it but whoever wraps it", body = Object),
         (status = 404, description = "no such model, or no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn vsa(
@@ -55,6 +57,7 @@ pub(super) async fn vsa(
 ) -> Result<Json<Value>, Problem> {
     let ledger = app.ledger()?;
     let listed = super::entry(&app, &id)?;
+    super::check_read(ledger)?;
     let statement = ledger.look(move |ledger| {
         let report = Gate::answer(ledger, &listed.entry)?;
         Ok::<Value, anyhow::Error>(vsa::statement(ledger, &listed.entry, &report, SystemClock.now()))

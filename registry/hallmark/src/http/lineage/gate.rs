@@ -20,6 +20,7 @@ use crate::gate::{Gate, Report};
     responses(
         (status = 200, description = "whether it passes, and why not", body = Report),
         (status = 404, description = "no such model, or no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
@@ -31,6 +32,7 @@ pub(super) async fn show(
 ) -> Result<Json<Report>, Problem> {
     let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
     let listed = super::entry(&app, &id)?;
+    super::check_read(ledger)?;
     let report = ledger.look(move |ledger| Gate::answer(ledger, &listed.entry));
     let report = report.await.and_then(|it| it);
     let mut report = report.map_err(|error| Problem::internal(&error))?;

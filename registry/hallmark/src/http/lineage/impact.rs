@@ -33,6 +33,7 @@ pub(super) struct ImpactAsked {
         (status = 200, description = "what rests on it; nothing, if the log does not know it", body = Impact),
         (status = 400, description = "a name that cannot be one", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
