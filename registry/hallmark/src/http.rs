@@ -43,7 +43,9 @@ use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use vault::Shelf;
 
 use self::{api::Document, guard::Guard, uses::Uses};
-pub(crate) use self::{api::text as contract, bytes::Face, health::GraphStanding, problem::Problem};
+pub(crate) use self::{
+    api::text as contract, bytes::Face, health::GraphStanding, lineage::CardView, problem::Problem,
+};
 use crate::{
     config::HttpConfig, engine::EngineHandle, ledger::Ledger, metrics::Metrics, serve::Doors, world::World,
 };

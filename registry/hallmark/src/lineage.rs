@@ -11,6 +11,7 @@ mod events;
 mod export;
 mod gate;
 mod impact;
+mod value;
 mod verify;
 
 use std::path::PathBuf;
@@ -48,6 +49,8 @@ enum Command {
     Gate(gate::Arguments),
     /// Does an UPDATE again, bit for bit; exits 1 if it does not hold.
     Verify(verify::Arguments),
+    /// Shows a card of the log: its value, and who else found the same; exits 1 if it has none yet.
+    Value(value::Arguments),
     /// Lists every model and host below a dataset, bytes, a model or an event.
     Impact(impact::Arguments),
     /// Tells other tools where a model comes from, or whether it passes the gate.
@@ -63,6 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         Command::Crawl(arguments) => crawl::run(arguments),
         Command::Gate(arguments) => gate::run(arguments),
         Command::Verify(arguments) => verify::run(arguments),
+        Command::Value(arguments) => value::run(arguments),
         Command::Impact(arguments) => impact::run(arguments),
         Command::Export(arguments) => export::run(arguments),
     }

@@ -1,9 +1,9 @@
-//! UPDATE: what an evaluation writes back, and what the current value of a card is.
+//! UPDATE: what an evaluation writes back.
 //!
 //! - The core is all but `ts` and `sig`. It is the same for everyone, so a daemon does the work again and refuses a
 //!   core that differs.
 //! - The payload is the vector and what was visited. Its CID is another spelling of its SHA-256.
-//! - Signatures are for the caller: this module says which message is signed, and folds what was found valid.
+//! - Signatures are for the caller: this module says which message is signed.
 
 use std::collections::BTreeMap;
 
@@ -269,61 +269,6 @@ pub fn parse_cid(text: &str) -> Option<Option<Sha256>> {
     let cid = Cid::try_from(text).ok()?;
     let digest = <[u8; 32]>::try_from(cid.hash().digest()).ok();
     Some(digest.filter(|_| cid.hash().code() == SHA2_256).map(Sha256::from_bytes))
-}
-
-/// An UPDATE whose event was found valid and whose core is right.
-#[derive(Clone, Debug)]
-pub struct Written {
-    /// The id of its event.
-    pub event: String,
-    /// Who signed it.
-    pub author: String,
-    /// What it says.
-    pub update: Update,
-}
-
-/// What is known of a card: its value, and what others found.
-#[derive(Clone, Debug, Default)]
-pub struct Standing {
-    /// The UPDATE that counts: of those by someone who may write, the one at the highest sequence.
-    pub current: Option<Written>,
-    /// Right UPDATEs by others, by event. They change nothing.
-    pub attestations: BTreeMap<String, Written>,
-}
-
-impl Standing {
-    /// Takes an UPDATE. The order in which they come changes nothing.
-    pub fn take(&mut self, item: &Item, item_author: &str, written: Written) {
-        if may_write(item, item_author, &written.author).is_err() {
-            self.attestations.insert(written.event.clone(), written);
-            return;
-        }
-        // Two at one sequence say the same, so it does not matter which stays; it has to be one for all.
-        let place = |it: &Written| (it.update.seq(), it.event.clone());
-        if self.current.as_ref().is_none_or(|current| place(current) < place(&written)) {
-            self.current = Some(written);
-        }
-    }
-}
-
-/// Says whether two texts name one author: the same text, or one address in two spellings.
-pub fn is_same_author(left: &str, right: &str) -> bool {
-    let address = |it: &str| {
-        let digits = it.strip_prefix("0x").unwrap_or(it);
-        let is_address = digits.len() == 40 && digits.bytes().all(|it| it.is_ascii_hexdigit());
-        is_address.then(|| digits.to_ascii_lowercase())
-    };
-    left == right || address(left).is_some_and(|it| address(right) == Some(it))
-}
-
-/// Says whether somebody may change the value of a card.
-pub fn may_write(item: &Item, item_author: &str, author: &str) -> Result<(), Flaw> {
-    let listed = item.output.updaters.iter().flatten().any(|it| is_same_author(it, author));
-    if listed || is_same_author(author, item_author) {
-        return Ok(());
-    }
-    let text = format!("{author} is neither the card's author nor in o.wl; its UPDATE is an attestation");
-    Err(Flaw::new(Code::EUpdater, "", text))
 }
 
 #[cfg(test)]

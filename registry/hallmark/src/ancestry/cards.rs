@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::lineage::{
-    Claim, Item, ModelName,
+    Claim, Item, ModelName, Standing, Written,
     tiers::{Heavy, Policy, Said},
 };
 use base::{Address, Sha256};
@@ -42,6 +42,8 @@ pub(super) struct Cards {
     models: BTreeMap<(String, u64), Vec<ModelAt>>,
     /// What an author may use once, as digests.
     taken: BTreeSet<(Address, Sha256)>,
+    /// What stands of each card.
+    standings: BTreeMap<EventId, Standing>,
     heavy: Heavy,
 }
 
@@ -52,6 +54,15 @@ impl Cards {
         match claim(event) {
             Some(Claim::Card(item)) => {
                 self.taken.extend(names(&item).into_iter().map(|it| (event.author().address(), it.1)));
+                self.standings.insert(event.id(), Standing::of(&item, event.author().as_str()));
+            }
+            Some(Claim::Update(update)) => {
+                let card = EventId::parse(update.item()).ok();
+                // Admission lets none in whose card is not here.
+                if let Some(standing) = card.and_then(|it| self.standings.get_mut(&it)) {
+                    let author = event.author().as_str().to_owned();
+                    standing.take(Written { seq: update.seq(), event: event.id().to_string(), author });
+                }
             }
             Some(Claim::Model(model, name)) => {
                 let at = ModelAt {
@@ -90,6 +101,11 @@ impl Cards {
             None => may_say(it.author),
         };
         all.iter().rev().filter(|it| it.seq <= at).find(is_meant).copied()
+    }
+
+    /// Returns what stands of a card.
+    pub(super) fn standing(&self, card: EventId) -> Option<&Standing> {
+        self.standings.get(&card)
     }
 
     /// Returns the results of heavy models.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ::lineage::{
-    Caps, Checkpoint, Claim, Code, Crawl, Evaluation, Flaw, Item, Model, Update, evaluate, is_same_author,
-    list,
+    Caps, Checkpoint, Claim, Code, Crawl, Evaluation, Flaw, Item, Model, Standing, Update, evaluate,
+    is_same_author, list,
 };
 use base::{Address, Sha256};
 use ledger::{Derived as _, EventId, Log, Signed, StoreError};
@@ -112,6 +112,13 @@ impl Ancestry {
             }
             _ => Err(Flaw::new(Code::EItem, "/item", format!("the log has no card {id}")).into()),
         }
+    }
+
+    /// Returns what stands of a card now; nothing if the log has no such card.
+    pub(crate) fn standing(&self, id: EventId) -> Result<Option<Standing>, Trouble> {
+        // Until the log is read, another UPDATE may count.
+        self.look(|_| ())?;
+        Ok(self.cards().standing(id).cloned())
     }
 
     /// Returns the model that a card of the log asks for, as it was at a place.

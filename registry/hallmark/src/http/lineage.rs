@@ -6,6 +6,7 @@
 //! - A card costs at most what a daemon allows, whatever it asks for; one that asks for more is told so.
 //! - Cards may look into contents. What visits a kind that the operator closed is for the operator alone.
 
+mod card;
 mod evaluate;
 mod export;
 mod gate;
@@ -16,9 +17,10 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use base::ModelId;
-use ledger::Kind;
+use ledger::{EventId, Kind};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use self::card::CardView;
 use super::{
     App, Problem,
     guard::{self, Peer},
@@ -36,6 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(evaluate::evaluate))
         .routes(routes!(evaluate::crawl))
         .routes(routes!(evaluate::verify))
+        .routes(routes!(card::show))
         .routes(routes!(impact::show))
         .routes(routes!(export::openlineage))
         .routes(routes!(export::vsa))
@@ -104,4 +107,10 @@ fn entry(app: &App, id: &str) -> Result<std::sync::Arc<catalog::Listed>, Problem
     let index = world.index().ok_or_else(Problem::no_index)?;
     let listed = ModelId::parse(id).ok().and_then(|id| index.entry(&id).cloned());
     listed.ok_or_else(|| Problem::no_such_model(format!("the index has no model {id}")))
+}
+
+fn event_id(text: &str) -> Result<EventId, Problem> {
+    EventId::parse(text).map_err(|error| {
+        Problem::bad_request(format!("{text} is no event's id: {error}"), "an id is 64 lower-case hex digits")
+    })
 }

@@ -84,34 +84,6 @@ fn what_is_no_update_is_refused_with_the_place() {
 }
 
 #[test]
-fn the_highest_sequence_by_someone_who_may_write_counts() {
-    let (mut evaluation, item) = golden();
-    let mut written = |seq: u64, event: &str, author: &str| {
-        evaluation.at = seq;
-        let update = Update::of(&evaluation, &item, "abc", "0x00");
-        Written { event: event.to_owned(), author: author.to_owned(), update }
-    };
-    let mut all =
-        [written(5, "e1", "0xa"), written(9, "e2", "0xz"), written(7, "e3", "0xa"), written(7, "e0", "0xa")];
-    for _ in 0..4 {
-        all.rotate_left(1);
-        let mut standing = Standing::default();
-        for it in &all {
-            standing.take(&item, "0xa", it.clone());
-        }
-        assert_eq!(standing.current.unwrap().event, "e3");
-        assert_eq!(standing.attestations.keys().collect::<Vec<_>>(), ["e2"]);
-    }
-    let open = Item::admit(&EXAMPLE.replace("\"sig\":true", "\"sig\":true,\"wl\":[\"0xz\"]")).unwrap();
-    let mut standing = Standing::default();
-    for it in &all {
-        standing.take(&open, "0xa", it.clone());
-    }
-    assert_eq!(standing.current.unwrap().event, "e2");
-    assert_eq!(may_write(&open, "0xa", "0xq").unwrap_err().code, Code::EUpdater);
-}
-
-#[test]
 fn a_cid_is_the_digest_in_another_spelling() {
     // The CID that IPFS gives these five bytes as a raw leaf.
     assert_eq!(cid_of(b"hello"), "bafkreibm6jg3ux5qumhcn2b3flc3tyu6dmlb4xa7u5bf44yegnrjhc4yeq");

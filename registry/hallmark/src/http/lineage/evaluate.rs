@@ -12,7 +12,7 @@ use super::{
         guard::Peer,
         input::{Asked, Given, Nothing},
     },
-    Sight, look,
+    Sight, event_id, look,
 };
 use crate::{
     ancestry::{self, Card, Trouble},
@@ -244,12 +244,6 @@ fn verdict(
         Err(trouble) => return Err(trouble),
     };
     Ok(Verdict { holds: why.is_none(), why, item: update.item().to_owned(), is_value })
-}
-
-fn event_id(text: &str) -> Result<EventId, Problem> {
-    EventId::parse(text).map_err(|error| {
-        Problem::bad_request(format!("{text} is no event's id: {error}"), "an id is 64 lower-case hex digits")
-    })
 }
 
 fn text(raw: Box<RawValue>) -> String {
