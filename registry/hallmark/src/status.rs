@@ -78,7 +78,7 @@ fn below(
 ) -> String {
     let graph = graph.map(|it| format!("{}\n", it.why)).unwrap_or_default();
     let parts = [relays::table(relays, now), follows::table(follows, now), graph];
-    parts.iter().filter(|it| !it.is_empty()).map(|it| format!("\n{it}")).collect()
+    parts.into_iter().filter(|it| !it.is_empty()).flat_map(|it| ["\n".to_owned(), it]).collect()
 }
 
 /// All that there is to say.

@@ -161,7 +161,9 @@ impl Inward {
         if self.heard.is_none() {
             let relay = self.relay.to_string();
             let heard = self.ledger.read(move |it| Inbox::new(Arc::clone(it.log())).heard(&relay)).await?;
-            heard.into_iter().for_each(|it| self.advance(it));
+            if let Some(heard) = heard {
+                self.advance(heard);
+            }
         }
         Ok(())
     }
