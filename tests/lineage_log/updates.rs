@@ -152,7 +152,11 @@ async fn a_cards_value_is_the_newest_by_someone_who_may_write_and_others_attest_
     check(&daemon).await;
     let said = value(&[]);
     assert_eq!(said.code, Some(0), "{said:#?}");
-    said.says(&[r#"value {"score":3.502}"#, &counts, "attested once by others", &attests]);
+    for words in
+        [&[r#"value {"score":3.502}"#][..], &["event", &counts], &["attested once"], &["event", &attests]]
+    {
+        said.says(words);
+    }
     let json: Value = serde_json::from_str(&value(&["--json"]).out).unwrap();
     assert_eq!(json["value"]["seq"], late["at"]["seq"]);
 

@@ -1,5 +1,6 @@
 //! What has to hold for any card over any events, seen from outside.
 
+mod crawl;
 mod statements;
 
 use lineage::{Caps, Checkpoint, Code, Evaluation, Event, Flaw, Graph, Item, Model, evaluate};

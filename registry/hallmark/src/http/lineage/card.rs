@@ -78,7 +78,7 @@ pub(crate) struct AttestationView {
 /// A card of the log, its value now, and who else found the same.
 #[utoipa::path(
     get, path = "/v1/lineage/cards/{id}", tag = "lineage",
-    params(("id" = String, Path, description = "the id of the card's event, as 64 lower-case hex digits")),
+    params(("id" = String, Path, pattern = "^[0-9a-f]{64}$", description = "the id of the card's event")),
     responses(
         (status = 200, description = "what stands of it", body = CardView),
         (status = 400, description = "that is no event's id", body = Problem, content_type = "application/problem+json"),
