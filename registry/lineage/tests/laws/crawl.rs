@@ -32,6 +32,15 @@ impl Tale {
     }
 }
 
+/// How far links may lead: to events before, to the event itself as well, to such that never come, or anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Tangle {
+    Before,
+    Itself,
+    Nowhere,
+    Anywhere,
+}
+
 /// Parents may be any event: an earlier or later one, the event itself, or one that never comes.
 fn any_tale() -> impl Strategy<Value = Tale> {
     let content = prop_oneof![
@@ -42,16 +51,23 @@ fn any_tale() -> impl Strategy<Value = Tale> {
     ];
     let parents = prop::collection::vec((any::<prop::sample::Index>(), 0..20_u32), 0..5);
     let event = (0_u64..40, 1_u32..4, content, parents);
-    (prop::collection::vec(event, 1..100), any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
-        |(told, shuffle, is_settled, keeps)| {
+    let tangle = prop_oneof![
+        Just(Tangle::Before),
+        Just(Tangle::Itself),
+        Just(Tangle::Nowhere),
+        Just(Tangle::Anywhere)
+    ];
+    (prop::collection::vec(event, 1..100), tangle, any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
+        |(told, tangle, shuffle, is_settled, keeps)| {
             let count = told.len();
             let event = |(place, (time, kind, content, parents)): (usize, (u64, u32, String, Vec<_>))| {
                 let parent = |(index, how): (prop::sample::Index, u32)| match how {
-                    0 => id(count + 1),
-                    1 => id(index.index(count)),
-                    _ => id(index.index(place + 1).saturating_sub(1)),
+                    0 if tangle >= Tangle::Nowhere => Some(id(count + 1)),
+                    1..3 if tangle >= Tangle::Itself => Some(id(place)),
+                    3..5 if tangle == Tangle::Anywhere => Some(id(index.index(count))),
+                    _ => (place > 0).then(|| id(index.index(place))),
                 };
-                let parents = parents.into_iter().map(parent).map(|it| vec!["parent".to_owned(), it]);
+                let parents = parents.into_iter().filter_map(parent).map(|it| vec!["parent".to_owned(), it]);
                 Event {
                     id: id(place),
                     pubkey: "0xa".to_owned(),
@@ -64,7 +80,7 @@ fn any_tale() -> impl Strategy<Value = Tale> {
             };
             let mut events: Vec<Event> = told.into_iter().enumerate().map(event).collect();
             // Some come in the ledger's order, some do not.
-            if shuffle % 2 == 0 {
+            if tangle == Tangle::Anywhere && shuffle % 2 == 0 {
                 events.sort_by_key(|it| {
                     base::digest::Sha256::of(format!("{shuffle}{}", it.id).as_bytes()).to_string()
                 });
