@@ -6,6 +6,7 @@
 //! - A new file appears under its name only when it is complete.
 
 mod event_row;
+mod inbox_row;
 mod open;
 mod outbox_row;
 mod run_row;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 
 pub(crate) use self::{
     event_row::EventRow,
+    inbox_row::InboxRow,
     open::Access,
     outbox_row::{OutboxCount, PENDING},
     run_row::EraRow,

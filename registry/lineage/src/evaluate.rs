@@ -1,17 +1,15 @@
 //! `OP_AI_EVAL`: from a card, a model and the events to a result that everyone gets.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
 use crate::{
-    crawl::{Crawled, Stop, crawl},
-    features::{FeatureVector, Visited},
+    crawl::Stop,
+    extraction::{self, VisitHasher},
+    features::FeatureVector,
     flaw::Flaw,
-    gas::Meter,
-    graph::{Graph, Node},
+    graph::Graph,
     item::Item,
-    json::{canonical, tagged_hash},
+    json::canonical,
     model::{Judgement, Model},
 };
 
@@ -95,7 +93,9 @@ struct Line<'e> {
 impl Evaluation {
     /// Returns the hash of what was visited and in which order.
     pub fn visit_hash(&self) -> String {
-        tagged_hash("hallmark/visit/1\n", &self.visited.join("\n"))
+        let mut hasher = VisitHasher::new();
+        self.visited.iter().for_each(|it| hasher.take(it.as_bytes()));
+        hasher.finish()
     }
 
     /// Returns the evaluation as canonical JSON, the form of the conformance vectors.
@@ -118,53 +118,6 @@ impl Evaluation {
     }
 }
 
-/// What a card takes from the events, before a model judges it.
-#[derive(Clone, Debug)]
-pub struct Extraction<'g> {
-    /// The features.
-    pub features: FeatureVector,
-    graph: &'g Graph,
-    crawled: Crawled,
-    meter: Meter,
-}
-
-impl Extraction<'_> {
-    /// Returns how many events were visited.
-    pub fn visited_count(&self) -> usize {
-        self.crawled.visited.len()
-    }
-
-    /// Lists the ids of the events that were visited, in the crawl's order.
-    pub fn visited(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.crawled.visited.iter().map(|it| self.graph.id(*it))
-    }
-
-    /// Returns what crawl and features cost.
-    pub fn gas(&self) -> u64 {
-        self.meter.used()
-    }
-}
-
-/// Crawls and extracts, without a model.
-pub fn extract<'g>(
-    graph: &'g Graph,
-    item: &Item,
-    at: Checkpoint,
-    caps: Caps,
-) -> Result<Extraction<'g>, Flaw> {
-    let mut meter = Meter::new(item.control.gas_max.min(caps.gas_max));
-    let nodes_max = item.job.limit.min(item.control.nodes_max).min(caps.nodes_max);
-    let crawled = crawl(graph, item, at.seq, nodes_max, &mut meter)?;
-    let wants_time = item.job.spec.iter().any(|spec| {
-        let window = spec.feature.as_ref().ok().and_then(|it| it.window);
-        window.is_some_and(|it| it.from_checkpoint)
-    });
-    let time = wants_time.then(|| at.time.unwrap_or_else(|| graph.newest_time(at.seq)));
-    let visited = Visited::new(graph, at.seq, &crawled.visited, time);
-    let features = visited.extract(&item.job.spec, &mut meter)?;
-    Ok(Extraction { features, graph, crawled, meter })
-}
-
 /// Evaluates a card. A model that could not be read fails when its turn comes, after the features.
 ///
 /// That order is part of the protocol: of two things that are wrong, all evaluators must name the same one.
@@ -175,22 +128,24 @@ pub fn evaluate(
     at: Checkpoint,
     caps: Caps,
 ) -> Result<Evaluation, Flaw> {
-    let mut extraction = extract(graph, item, at, caps)?;
+    // The order is part of what comes out, so it is made at once.
+    let mut extraction = extraction::in_order(graph, item, at, caps)?;
     let model = model.as_ref().map_err(|flaws| first(flaws))?;
     model.check_name(&item.job.model)?;
     let result = model.judge(&extraction.features, &mut extraction.meter)?;
-    let visited = extraction.visited().map(Cow::into_owned).collect();
+    let visited = extraction.visited()?;
+    let (missing, stop) = (extraction.missing(), extraction.stop());
     Ok(Evaluation {
         at: at.seq,
         gas: extraction.gas(),
         features: extraction.features,
         item_hash: item.hash_text(),
         job: item.job.id.clone(),
-        missing: extraction.crawled.missing,
+        missing,
         model: item.job.model.to_string(),
         model_hash: model.hash_text(),
         result,
-        stop: extraction.crawled.stop,
+        stop,
         visited,
     })
 }
@@ -198,51 +153,4 @@ pub fn evaluate(
 fn first(flaws: &[Flaw]) -> Flaw {
     let unknown = || Flaw::new(crate::Code::EModel, "", "the model is wrong");
     flaws.first().cloned().unwrap_or_else(unknown)
-}
-
-/// What a crawl alone finds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Crawl {
-    /// The events, in the crawl's order.
-    pub visited: Vec<Visit>,
-    /// Why it ended.
-    pub stop: Stop,
-    /// How many ids were named whose event is not visible.
-    pub missing: u64,
-    /// What it cost.
-    pub gas: u64,
-}
-
-/// One event of a crawl.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Visit {
-    /// Its id.
-    pub id: String,
-    /// Its kind.
-    pub kind: u32,
-    /// Who made it.
-    pub pubkey: String,
-    /// When its author says it was made.
-    pub created_at: u64,
-    /// Its place in the ledger.
-    pub seq: u64,
-    /// The ids of its parents.
-    pub parents: Vec<String>,
-}
-
-/// Crawls for a card and lists what was visited.
-pub fn list(graph: &Graph, item: &Item, at: u64, caps: Caps) -> Result<Crawl, Flaw> {
-    let mut meter = Meter::new(item.control.gas_max.min(caps.gas_max));
-    let nodes_max = item.job.limit.min(item.control.nodes_max).min(caps.nodes_max);
-    let crawled = crawl(graph, item, at, nodes_max, &mut meter)?;
-    let visit = |node: &Node| Visit {
-        id: graph.id(*node).into_owned(),
-        kind: graph.kind(*node),
-        pubkey: graph.pubkey(*node).into_owned(),
-        created_at: graph.created_at(*node),
-        seq: graph.seq(*node),
-        parents: graph.parents(*node).iter().map(|it| graph.id(*it).into_owned()).collect(),
-    };
-    let visited = crawled.visited.iter().map(visit).collect();
-    Ok(Crawl { visited, stop: crawled.stop, missing: crawled.missing, gas: meter.used() })
 }

@@ -65,10 +65,13 @@ impl<'de> Deserialize<'de> for Content {
 impl Event {
     /// Returns the ids of the parents in the order of the tags, each once.
     pub fn parents(&self) -> Vec<&str> {
-        let mut parents = Vec::new();
-        let mut seen = std::collections::BTreeSet::new();
-        for tag in self.tags.iter().filter(|it| it.first().is_some_and(|name| name == "parent")) {
-            parents.extend(tag[1..].iter().map(String::as_str).filter(|it| seen.insert(*it)));
+        let tags = self.tags.iter().filter(|it| it.first().is_some_and(|name| name == "parent"));
+        let mut parents: Vec<&str> = tags.flat_map(|it| &it[1..]).map(String::as_str).collect();
+        if parents.len() == 2 && parents[0] == parents[1] {
+            parents.pop();
+        } else if parents.len() > 2 {
+            let mut seen = std::collections::BTreeSet::new();
+            parents.retain(|it| seen.insert(*it));
         }
         parents
     }

@@ -2,19 +2,20 @@
 //!
 //! It is a function of the visited set; the order of the crawl matters only for which events are in the set.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
 use crate::{
-    crawl::Bits,
+    bits::Bits,
+    crawl::Visits,
     flaw::{Code, Flaw},
     fold::{Fold, Outcome},
-    gas::Meter,
+    gas::{self, Meter},
     graph::{Graph, Node, columns::Column},
     item::{Feature, Spec, type_after},
     json::{canonical, tagged_hash},
-    selector::Agg,
+    selector::{Agg, Path},
     value::{Type, Value},
     walk::{Bound, Walker},
     window::{Unit, Window},
@@ -84,35 +85,45 @@ pub(crate) struct Visited<'g> {
     graph: &'g Graph,
     at: u64,
     /// In the order of the tables, which is quicker to go through than that of the crawl.
-    nodes: Vec<Node>,
-    newest_seq: u64,
-    newest_time: u64,
+    set: Cow<'g, Bits>,
+    count: u64,
+    /// The newest place and time, which only windows ask for.
+    newest: Option<(u64, u64)>,
     checkpoint_time: Option<u64>,
 }
 
 impl<'g> Visited<'g> {
-    pub(crate) fn new(graph: &'g Graph, at: u64, visited: &[Node], checkpoint_time: Option<u64>) -> Self {
-        let mut set = Bits::new(graph.node_count());
-        for node in visited {
-            set.insert(*node);
+    pub(crate) fn new(graph: &'g Graph, at: u64, visits: &'g Visits, checkpoint_time: Option<u64>) -> Self {
+        let set = match visits {
+            Visits::Set(set) => Cow::Borrowed(set),
+            Visits::InOrder(list) => Cow::Owned(Bits::of(graph.node_count(), list)),
+        };
+        Self { graph, at, set, count: visits.count() as u64, newest: None, checkpoint_time }
+    }
+
+    /// Looks up what windows end at, if a feature has one.
+    fn find_newest(&mut self, spec: &[Spec]) {
+        let has_window = |it: &Spec| it.feature.as_ref().is_ok_and(|it| it.window.is_some());
+        if spec.iter().any(has_window) {
+            let of = |node: Node| (self.graph.seq(node), self.graph.created_at(node));
+            let larger = |left: (u64, u64), right: (u64, u64)| (left.0.max(right.0), left.1.max(right.1));
+            self.newest = self.set.iter().map(of).reduce(larger);
         }
-        let nodes: Vec<Node> = set.iter().collect();
-        let newest_seq = nodes.iter().map(|it| graph.seq(*it)).max().unwrap_or(0);
-        let newest_time = nodes.iter().map(|it| graph.created_at(*it)).max().unwrap_or(0);
-        Self { graph, at, nodes, newest_seq, newest_time, checkpoint_time }
     }
 
     fn is_in(&self, window: Window, node: Node) -> bool {
+        let (newest_seq, newest_time) = self.newest.unwrap_or_default();
         if window.unit == Unit::Blocks {
-            return window.holds(self.graph.seq(node), self.newest_seq);
+            return window.holds(self.graph.seq(node), newest_seq);
         }
         let checkpoint = self.checkpoint_time.filter(|_| window.from_checkpoint);
-        let anchor = checkpoint.unwrap_or(self.newest_time);
+        let anchor = checkpoint.unwrap_or(newest_time);
         window.holds(self.graph.created_at(node), anchor)
     }
 
     /// Extracts one feature after the other; the first that is wrong ends it.
-    pub(crate) fn extract(&self, spec: &[Spec], meter: &mut Meter) -> Result<FeatureVector, Flaw> {
+    pub(crate) fn extract(mut self, spec: &[Spec], meter: &mut Meter) -> Result<FeatureVector, Flaw> {
+        self.find_newest(spec);
         let mut features = Vec::with_capacity(spec.len());
         for it in spec {
             let feature = it.feature.as_ref().map_err(|flaws| first(flaws, &it.place))?;
@@ -123,36 +134,88 @@ impl<'g> Visited<'g> {
     }
 
     fn extract_one(&self, feature: &Feature, place: &str, meter: &mut Meter) -> Result<Outcome, Flaw> {
+        let mut all = Fold::new(feature.agg, feature.edges.as_deref());
+        let at_once = self.fold_at_once(feature, &mut all, meter).transpose()?;
+        let found = at_once.map_or_else(|| self.fold_each(feature, place, &mut all, meter), Ok)?;
+        match &feature.default {
+            Some(default) if !found => Value::of_json(default, feature.kind)
+                .map(Outcome::One)
+                .ok_or_else(|| default_flaw(feature.kind, place)),
+            _ => all.finish(place),
+        }
+    }
+
+    /// Folds all events together where the graph keeps what they come to. Says whether a value was found.
+    ///
+    /// What is paid only grows, so paying at the end fails exactly if paying event by event does.
+    fn fold_at_once(
+        &self,
+        feature: &Feature,
+        all: &mut Fold<Node>,
+        meter: &mut Meter,
+    ) -> Option<Result<bool, Flaw>> {
+        let path = &feature.selector.path;
+        if feature.window.is_some() || feature.per_event.is_some() {
+            return None;
+        }
+        if feature.agg == Agg::Count && *path == Path::TxId {
+            all.add_count(self.count);
+            return Some(meter.charge(gas::VALUE.saturating_mul(self.count)).map(|()| self.count > 0));
+        }
+        let totals = self.graph.totals(path, feature.kind).filter(|_| all.is_sum())?;
+        let bound = Bound::of(path, self.graph);
+        let mut walker = Walker::new(self.graph, self.at);
+        let mut cost = 0_u64;
+        let mut found = false;
+        let total = totals.over(&self.set, |node| {
+            cost += walker.select(&bound, node, &mut |view| {
+                if let Some(value) = Value::coerce(view, feature.kind) {
+                    found = true;
+                    all.add(value, node, |_, _| false);
+                }
+            });
+        });
+        all.add_total(total.units, total.count);
+        Some(meter.charge(cost.saturating_add(total.cost)).map(|()| found || total.count > 0))
+    }
+
+    /// Folds event by event. Says whether a value was found.
+    fn fold_each(
+        &self,
+        feature: &Feature,
+        place: &str,
+        all: &mut Fold<Node>,
+        meter: &mut Meter,
+    ) -> Result<bool, Flaw> {
         let bound = Bound::of(&feature.selector.path, self.graph);
         let mut walker = Walker::new(self.graph, self.at);
         let is_before = |left: &Node, right: &Node| self.graph.compare(*left, *right).is_lt();
-        let mut all = Fold::new(feature.agg, feature.edges.as_deref());
         let column = self.graph.column(&feature.selector.path, feature.kind);
         let mut found = false;
-        for node in &self.nodes {
-            if feature.window.is_some_and(|it| !self.is_in(it, *node)) {
+        for node in self.set.iter() {
+            if feature.window.is_some_and(|it| !self.is_in(it, node)) {
                 continue;
             }
             let Some(first) = feature.per_event else {
                 if feature.agg == Agg::Count {
-                    let (count, cost) = walker.count(&bound, *node);
+                    let (count, cost) = walker.count(&bound, node);
                     found |= count > 0;
                     all.add_count(count);
                     meter.charge(cost)?;
                     continue;
                 }
-                if let Some((units, cost)) = column.and_then(|it| it.of_node(*node)) {
+                if let Some((units, cost)) = column.and_then(|it| it.of_node(node)) {
                     found |= !units.is_empty();
                     for units in units {
-                        all.add(Value::Num(Column::number(*units)), *node, is_before);
+                        all.add(Value::Num(Column::number(*units)), node, is_before);
                     }
                     meter.charge(cost)?;
                     continue;
                 }
-                let cost = walker.select(&bound, *node, &mut |view| {
+                let cost = walker.select(&bound, node, &mut |view| {
                     if let Some(value) = Value::coerce(view, feature.kind) {
                         found = true;
-                        all.add(value, *node, is_before);
+                        all.add(value, node, is_before);
                     }
                 });
                 meter.charge(cost)?;
@@ -160,12 +223,12 @@ impl<'g> Visited<'g> {
             };
             let mut own = Fold::new(first, None);
             let cost = if first == Agg::Count {
-                let (count, cost) = walker.count(&bound, *node);
+                let (count, cost) = walker.count(&bound, node);
                 own.add_count(count);
                 cost
             } else {
                 let kind = inner_kind(first, feature.kind);
-                walker.select(&bound, *node, &mut |view| {
+                walker.select(&bound, node, &mut |view| {
                     if let Some(value) = Value::coerce(view, kind) {
                         own.add(value, (), |(), ()| false);
                     }
@@ -174,15 +237,10 @@ impl<'g> Visited<'g> {
             meter.charge(cost)?;
             if let Outcome::One(value) = own.finish(place)? {
                 found = true;
-                all.add(value, *node, is_before);
+                all.add(value, node, is_before);
             }
         }
-        match &feature.default {
-            Some(default) if !found => Value::of_json(default, feature.kind)
-                .map(Outcome::One)
-                .ok_or_else(|| default_flaw(feature.kind, place)),
-            _ => all.finish(place),
-        }
+        Ok(found)
     }
 }
 

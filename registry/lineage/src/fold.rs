@@ -45,9 +45,13 @@ pub(crate) struct Sum {
 
 impl Sum {
     fn add(&mut self, number: Num) {
-        self.high += number.units().div_euclid(PART);
-        self.low += number.units().rem_euclid(PART);
-        self.count += 1;
+        self.add_total(number.units(), 1);
+    }
+
+    fn add_total(&mut self, units: i128, count: u64) {
+        self.high += units.div_euclid(PART);
+        self.low += units.rem_euclid(PART);
+        self.count += count;
     }
 
     fn units(&self) -> Option<i128> {
@@ -98,6 +102,18 @@ impl<'e, K> Fold<'e, K> {
                     *bins.entry(bin).or_default() += 1;
                 }
             }
+        }
+    }
+
+    /// Says whether only the sum of the values matters, and how many there are.
+    pub(crate) fn is_sum(&self) -> bool {
+        matches!(self, Self::Sum(_) | Self::Avg(_))
+    }
+
+    /// Takes many values by their sum, in units of 10^-9, and their number.
+    pub(crate) fn add_total(&mut self, units: i128, count: u64) {
+        if let Self::Sum(sum) | Self::Avg(sum) = self {
+            sum.add_total(units, count);
         }
     }
 

@@ -3,27 +3,30 @@
 //! - The order in which events are pushed changes no answer: children come by time and id, never by arrival.
 //! - An event is visible at a sequence if its own is not larger. Nothing invisible is counted, visited or listed.
 //! - No JSON is parsed after [`Graph::push`].
-//! - About 150 bytes an event with two parents and 120 bytes of content; the README of the bench has figures.
+//! - About 150 bytes an event with 120 bytes of content and totals for two features; `tests/bench/lineage` prints it.
 
 mod below;
 pub(crate) mod children;
 pub(crate) mod columns;
+mod index;
+mod intake;
 mod links;
 mod names;
 pub(crate) mod pack;
+mod parents;
+pub(crate) mod totals;
 
-use std::{
-    borrow::Cow,
-    cmp::Ordering,
-    collections::{BTreeMap, BTreeSet},
-};
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap};
 
 pub use below::Below;
 use children::Children;
 use columns::Column;
+pub use intake::GraphError;
 use links::Bearers;
 use names::Names;
 use pack::{Keys, Values, View};
+use parents::Parents;
+use totals::Totals;
 
 use crate::event::Event;
 
@@ -32,35 +35,6 @@ pub(crate) type Node = u32;
 
 /// The sequence of a node whose event never came.
 const ABSENT: u32 = u32::MAX;
-
-/// Why an event was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum GraphError {
-    /// A table is full: this graph holds no more events.
-    #[error("no room for event {id}: the graph is full")]
-    Full {
-        /// Which event was not taken.
-        id: String,
-    },
-    /// Its place in the ledger is not from 1 to 4294967294.
-    #[error("event {id} has no place in the ledger: seq is {seq}")]
-    Sequence {
-        /// Which event was not taken.
-        id: String,
-        /// The place it said it has.
-        seq: u64,
-    },
-    /// It was to be linked by name, and its place is before that of another.
-    #[error("event {id} at {seq} comes after {newest}: names are looked up in the ledger's order")]
-    Order {
-        /// Which event was not taken.
-        id: String,
-        /// Its place.
-        seq: u64,
-        /// The last place so far.
-        newest: u64,
-    },
-}
 
 /// The events of a ledger as a graph.
 #[derive(Debug, Default)]
@@ -77,14 +51,13 @@ pub struct Graph {
     voice: Vec<u32>,
     voices: Vec<(u32, u32)>,
     voice_numbers: BTreeMap<(u32, u32), u32>,
-    /// Where a node's parents stand in `parents`, and how many they are.
-    parents_at: Vec<(u32, u32)>,
-    parents: Vec<Node>,
+    parents: Parents,
     /// Where a node's packed fields stand in `packed`.
     packed_at: Vec<u32>,
     packed: Vec<u8>,
     children: Children,
     columns: Vec<Column>,
+    totals: Vec<Totals>,
     events: usize,
     /// The largest sequence: at it and after it, all that came is visible.
     newest_seq: u64,
@@ -106,85 +79,11 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Takes an event. Returns false if it was here already; it is not taken twice.
-    pub fn push(&mut self, event: &Event) -> Result<bool, GraphError> {
-        self.push_with_links(event, &[])
-    }
-
-    /// Takes an event, and links it to the events before it that it means by name. Events have to come in the order of
-    /// their places, so that everybody means the same ones.
-    pub fn push_by_name(&mut self, event: &Event) -> Result<bool, GraphError> {
-        if event.seq <= self.newest_seq {
-            let newest = self.newest_seq;
-            return Err(GraphError::Order { id: event.id.clone(), seq: event.seq, newest });
-        }
-        let is_kind = |node: Node, kind: u32| self.is_visible(node, u64::MAX) && self.kind(node) == kind;
-        let meant = |name: links::Name| {
-            let by_id = name.as_id().and_then(|(kind, id)| self.find(id).filter(|it| is_kind(*it, kind)));
-            Some(self.id(by_id.or_else(|| self.bearers.find(&name))?).into_owned())
-        };
-        let links: Vec<String> =
-            links::used(event).into_iter().filter_map(meant).filter(|it| *it != event.id).collect();
-        let is_new = self.push_with_links(event, &links)?;
-        if let Some(node) = self.find(&event.id).filter(|_| is_new) {
-            self.bearers.take(event, node);
-        }
-        Ok(is_new)
-    }
-
-    /// Takes an event, and ids of further parents that were found by the names in it.
-    pub fn push_with_links(&mut self, event: &Event, links: &[String]) -> Result<bool, GraphError> {
-        let seq = u32::try_from(event.seq).ok().filter(|it| *it != 0 && *it != ABSENT);
-        let seq = seq.ok_or_else(|| GraphError::Sequence { id: event.id.clone(), seq: event.seq })?;
-        let full = || GraphError::Full { id: event.id.clone() };
-        let node = self.node(&event.id).ok_or_else(full)?;
-        if self.seq[node as usize] != ABSENT {
-            return Ok(false);
-        }
-        let named = event.parents().into_iter().chain(links.iter().map(String::as_str));
-        let (mut parents, mut seen) = (Vec::new(), BTreeSet::new());
-        for id in named {
-            let parent = self.node(id).ok_or_else(full)?;
-            if seen.insert(parent) {
-                parents.push(parent);
-            }
-        }
-        let author = self.people.intern(&event.pubkey).ok_or_else(full)?;
-        let voice = self.voice(event.kind, author).ok_or_else(full)?;
-        let packed_at = u32::try_from(self.packed.len()).map_err(|_| full())?;
-        let parents_at = u32::try_from(self.parents.len()).map_err(|_| full())?;
-        self.pack(event);
-        let index = node as usize;
-        self.created_at[index] = u32::try_from(event.created_at).unwrap_or(ABSENT);
-        if self.created_at[index] == ABSENT {
-            self.odd_times.insert(node, event.created_at);
-        }
-        self.voice[index] = voice;
-        self.packed_at[index] = packed_at;
-        self.parents_at[index] = (parents_at, u32::try_from(parents.len()).map_err(|_| full())?);
-        for parent in &parents {
-            self.children.add(*parent, node);
-        }
-        self.parents.append(&mut parents);
-        self.seq[index] = seq;
-        self.events += 1;
-        self.newest_seq = self.newest_seq.max(event.seq);
-        self.fill_columns(node);
-        if self.children.wants_sealing() {
-            self.seal();
-        }
-        Ok(true)
-    }
-
     /// Puts the newest edges among the others, which makes crawling fast. Answers stay the same.
     pub fn seal(&mut self) {
-        let nodes = self.ids.len();
-        let edges = (0..nodes).flat_map(|node| {
-            let (start, length) = self.parents_at[node];
-            let parents = &self.parents[start as usize..][..length as usize];
-            parents.iter().map(move |parent| (*parent, u32::try_from(node).unwrap_or(ABSENT)))
-        });
-        let mut children = Children::of(nodes, edges);
+        let edges = (0..self.nodes_end())
+            .flat_map(|node| self.parents(node).iter().map(move |parent| (*parent, node)));
+        let mut children = Children::of(self.ids.len(), edges);
         children.sort_rows(|left, right| self.compare(*left, *right));
         self.children = children;
     }
@@ -195,12 +94,12 @@ impl Graph {
         self.seq.shrink_to_fit();
         self.created_at.shrink_to_fit();
         self.voice.shrink_to_fit();
-        self.parents_at.shrink_to_fit();
-        self.parents.shrink_to_fit();
+        self.parents.shrink();
         self.packed_at.shrink_to_fit();
         self.packed.shrink_to_fit();
         self.ids.shrink();
         self.columns.iter_mut().for_each(Column::shrink);
+        self.totals.iter_mut().for_each(Totals::shrink);
     }
 
     /// Returns how many events there are.
@@ -221,11 +120,12 @@ impl Graph {
             + self.voices.len() * 32
             + self.odd_times.len() * 24
             + self.bearers.memory_bytes()
-            + self.parents_at.capacity() * 8
             + self.packed_at.capacity() * 4;
-        let edges = self.parents.capacity() * 4 + self.children.memory_bytes();
+        let edges = self.parents.memory_bytes() + self.children.memory_bytes();
         let columns: usize = self.columns.iter().map(Column::memory_bytes).sum();
+        let totals: usize = self.totals.iter().map(Totals::memory_bytes).sum();
         columns
+            + totals
             + tables
             + edges
             + self.packed.capacity()
@@ -240,12 +140,21 @@ impl Graph {
 
     /// Lists the visible events, in no order that means anything.
     pub(crate) fn visible(&self, at: u64) -> impl Iterator<Item = Node> {
-        let nodes = 0..u32::try_from(self.ids.len()).unwrap_or(ABSENT);
-        nodes.filter(move |node| self.is_visible(*node, at))
+        (0..self.nodes_end()).filter(move |node| self.is_visible(*node, at))
     }
 
     pub(crate) fn node_count(&self) -> usize {
         self.ids.len()
+    }
+
+    /// Returns the number that the next node will have.
+    pub(crate) fn nodes_end(&self) -> Node {
+        u32::try_from(self.ids.len()).unwrap_or(ABSENT)
+    }
+
+    /// Says whether every event that came is visible at a sequence.
+    pub(crate) fn sees_all(&self, at: u64) -> bool {
+        at >= self.newest_seq
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Node> {
@@ -259,6 +168,11 @@ impl Graph {
 
     pub(crate) fn id(&self, node: Node) -> Cow<'_, str> {
         self.ids.text(node)
+    }
+
+    /// Appends the id of a node.
+    pub(crate) fn append_id(&self, node: Node, out: &mut Vec<u8>) {
+        self.ids.append_text(node, out);
     }
 
     pub(crate) fn pubkey(&self, node: Node) -> Cow<'_, str> {
@@ -293,22 +207,29 @@ impl Graph {
     }
 
     pub(crate) fn parents(&self, node: Node) -> &[Node] {
-        let (start, length) = self.parents_at[node as usize];
-        &self.parents[start as usize..][..length as usize]
+        self.parents.of_node(node)
+    }
+
+    pub(crate) fn parent_links(&self) -> &Parents {
+        &self.parents
+    }
+
+    pub(crate) fn rows(&self) -> &Children {
+        &self.children
     }
 
     /// Puts the visible children of a node into a list, by time and id.
     pub(crate) fn children_into(&self, node: Node, at: u64, list: &mut Vec<Node>) {
         list.clear();
-        let (sealed, new) = self.children.of_node(node);
-        if at >= self.newest_seq {
-            // A child is an event that came, so it is visible.
-            list.extend_from_slice(sealed);
-            list.extend_from_slice(new);
-        } else {
-            list.extend(sealed.iter().chain(new).filter(|it| self.is_visible(**it, at)));
+        // A child is an event that came, so a sequence that sees all sees it.
+        let sees = |child: &Node| self.sees_all(at) || self.is_visible(*child, at);
+        list.extend(self.children.sealed(node).iter().copied().filter(sees));
+        if self.children.is_sealed() {
+            return;
         }
-        if !new.is_empty() {
+        let sealed = list.len();
+        list.extend(self.children.waiting(node).filter(sees));
+        if list.len() > sealed {
             list.sort_unstable_by(|left, right| self.compare(*left, *right));
         }
     }
@@ -324,40 +245,5 @@ impl Graph {
         let mut values = Values::of(&self.packed[self.packed_at[node as usize] as usize..]);
         let tags = values.next().unwrap_or(View::Null);
         (tags, values.next().unwrap_or(View::Null))
-    }
-
-    fn node(&mut self, id: &str) -> Option<Node> {
-        let node = self.ids.intern(id)?;
-        if node as usize == self.seq.len() {
-            self.seq.push(ABSENT);
-            self.created_at.push(0);
-            self.voice.push(0);
-            self.parents_at.push((0, 0));
-            self.packed_at.push(0);
-        }
-        Some(node)
-    }
-
-    /// Returns the number of a pair of kind and author.
-    fn voice(&mut self, kind: u32, author: u32) -> Option<u32> {
-        let next = u32::try_from(self.voices.len()).ok()?;
-        let number = *self.voice_numbers.entry((kind, author)).or_insert(next);
-        if number == next {
-            self.voices.push((kind, author));
-        }
-        Some(number)
-    }
-
-    fn pack(&mut self, event: &Event) {
-        let tags = event.tag_fields();
-        let tags = tags.iter().map(|(name, value)| (*name, value));
-        pack::pack_map(&mut self.keys, &mut self.packed, tags);
-        match event.content.fields() {
-            Some(fields) => {
-                let fields = fields.iter().map(|(name, value)| (name.as_str(), value));
-                pack::pack_map(&mut self.keys, &mut self.packed, fields);
-            }
-            None => pack::pack_nothing(&mut self.packed),
-        }
     }
 }

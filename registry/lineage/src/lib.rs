@@ -6,12 +6,14 @@
 //! - gas is a function of the card and the events, so all agree on what was too dear;
 //! - every walk is bounded by the card's limits, and a bound that is hit says so.
 
+mod bits;
 pub mod case;
 mod claim;
 mod crawl;
 mod evaluate;
 mod event;
 mod explain;
+mod extraction;
 mod features;
 mod flaw;
 mod fold;
@@ -20,6 +22,7 @@ mod graph;
 mod item;
 pub mod json;
 pub mod lint;
+mod listing;
 mod model;
 mod num;
 mod reader;
@@ -35,9 +38,10 @@ mod window;
 
 pub use claim::{CARD, Claim, MODEL, VALIDATION};
 pub use crawl::Stop;
-pub use evaluate::{Caps, Checkpoint, Crawl, Evaluation, Extraction, Visit, evaluate, extract, list};
+pub use evaluate::{Caps, Checkpoint, Evaluation, evaluate};
 pub use event::{Content, Event};
 pub use explain::explain;
+pub use extraction::{Extraction, extract};
 pub use features::{Extracted, FeatureVector};
 pub use flaw::{Code, Flaw};
 pub use graph::{Below, Graph, GraphError};
@@ -45,6 +49,7 @@ pub use item::{
     Control, Direction, EventFilter, Feature, Item, Job, ModelName, ModelNameError, Output, Provenance,
     Query, ResultFields, Spec, Start,
 };
+pub use listing::{Crawl, Visit, list};
 pub use model::{Judgement, Model};
 pub use num::Num;
 pub use schema::{ITEM_SCHEMA, UPDATE_SCHEMA};

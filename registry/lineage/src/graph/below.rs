@@ -3,10 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Graph, Node};
-use crate::{
-    crawl::{self, Bits},
-    item::Query,
-};
+use crate::{bits::Bits, crawl, item::Query};
 
 /// All that rests on some events.
 #[derive(Clone, Debug, PartialEq, Eq)]

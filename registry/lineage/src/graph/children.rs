@@ -1,6 +1,6 @@
-//! Who names a node as parent: compact rows for what was sealed, a small map for what came since.
+//! Who names a node as parent: compact rows for what was sealed, a small set for what came since.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use super::Node;
 
@@ -8,14 +8,21 @@ use super::Node;
 const WAITING_MIN: usize = 4096;
 const WAITING_SHARE: usize = 8;
 
+/// Where a row stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
 /// The reverse of the parent links.
 #[derive(Debug, Default)]
 pub(crate) struct Children {
     /// Where the row of each node ends.
     ends: Vec<u32>,
     edges: Vec<Node>,
-    waiting: BTreeMap<Node, Vec<Node>>,
-    waiting_count: usize,
+    /// Pairs of parent and child.
+    waiting: BTreeSet<(Node, Node)>,
 }
 
 impl Children {
@@ -35,7 +42,7 @@ impl Children {
             rows[*end as usize] = child;
             *end += 1;
         }
-        Self { ends, edges: rows, waiting: BTreeMap::new(), waiting_count: 0 }
+        Self { ends, edges: rows, waiting: BTreeSet::new() }
     }
 
     /// Brings every row into an order.
@@ -48,28 +55,54 @@ impl Children {
     }
 
     pub(super) fn add(&mut self, parent: Node, child: Node) {
-        self.waiting.entry(parent).or_default().push(child);
-        self.waiting_count += 1;
+        self.waiting.insert((parent, child));
     }
 
     /// Says whether so many edges wait that building the rows anew costs little for each.
     pub(super) fn wants_sealing(&self) -> bool {
-        self.waiting_count > WAITING_MIN.max(self.edges.len() / WAITING_SHARE)
+        self.waiting.len() > WAITING_MIN.max(self.edges.len() / WAITING_SHARE)
     }
 
-    /// Returns the sealed children of a node, and those that came since.
-    pub(super) fn of_node(&self, node: Node) -> (&[Node], &[Node]) {
+    /// Says whether no edge waits: all children of a node stand in its row.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Looks up where the rows of some nodes stand, and touches each, so that all of memory's answers come at once.
+    pub(crate) fn look_up(&self, nodes: &[Node], spans: &mut [Span]) {
+        for (span, node) in spans.iter_mut().zip(nodes) {
+            *span = self.span(*node);
+        }
+        let first = |span: &Span| self.edges.get(span.start as usize).copied().unwrap_or_default();
+        // A sum that nobody wants would not be made.
+        std::hint::black_box(spans.iter().take(nodes.len()).map(first).fold(0, |sum, it| sum ^ it));
+    }
+
+    /// Returns the row that stands at a place.
+    pub(crate) fn row(&self, span: Span) -> &[Node] {
+        &self.edges[span.start as usize..span.end as usize]
+    }
+
+    /// Returns where the row of a node stands; a node that came since has an empty one.
+    fn span(&self, node: Node) -> Span {
         let index = node as usize;
-        let start = index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
-        let sealed = self.ends.get(index).map_or(&[][..], |end| &self.edges[start as usize..*end as usize]);
-        (
-            sealed,
-            if self.waiting_count == 0 { &[] } else { self.waiting.get(&node).map_or(&[], Vec::as_slice) },
-        )
+        let before = index.checked_sub(1).and_then(|it| self.ends.get(it)).copied().unwrap_or(0);
+        let end = self.ends.get(index).copied().unwrap_or(before);
+        Span { start: before.min(end), end }
+    }
+
+    /// Returns the sealed children of a node.
+    pub(super) fn sealed(&self, node: Node) -> &[Node] {
+        self.row(self.span(node))
+    }
+
+    /// Lists the children of a node that came since.
+    pub(super) fn waiting(&self, node: Node) -> impl Iterator<Item = Node> {
+        self.waiting.range((node, 0)..=(node, Node::MAX)).map(|it| it.1)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        // A waiting edge sits in a list of its own: some 100 bytes.
-        self.ends.capacity() * 4 + self.edges.capacity() * 4 + self.waiting_count * 100
+        // A set of this kind fills its nodes to about 70%.
+        (self.ends.capacity() + self.edges.capacity()) * 4 + self.waiting.len() * 8 * 10 / 7
     }
 }

@@ -3,7 +3,7 @@
 //! A column answers what [`Walker::select`] would, with the same cost; an event that does not fit into it is looked
 //! at as if there were none. So columns change how long an answer takes, and no bit of it.
 
-use super::{Graph, Node};
+use super::{Graph, Node, totals::Totals};
 use crate::{
     item::Item,
     num::Num,
@@ -15,7 +15,7 @@ use crate::{
 /// The most columns of a graph: what two dozen cards need.
 const COLUMNS_MAX: usize = 64;
 
-/// The numbers that one path finds in every event.
+/// The numbers that one path finds in every event, each on its own.
 #[derive(Debug)]
 pub(crate) struct Column {
     path: Path,
@@ -83,19 +83,26 @@ impl Graph {
     pub fn keep_for(&mut self, item: &Item) -> usize {
         for feature in item.job.spec.iter().filter_map(|it| it.feature.as_ref().ok()) {
             let path = &feature.selector.path;
-            let is_known = self.columns.iter().any(|it| it.path == *path);
             // Only what an event says itself stays the same when others come.
             let is_own = matches!(path, Path::Fields { .. });
             let is_number =
                 feature.kind == Type::Num && feature.per_event.is_none() && feature.agg != Agg::Count;
-            if is_known || !is_own || !is_number || self.columns.len() >= COLUMNS_MAX {
+            if !is_own || !is_number || self.columns.len() + self.totals.len() >= COLUMNS_MAX {
                 continue;
             }
-            let mut column = Column { path: path.clone(), spans: Vec::new(), units: Vec::new() };
-            self.visible(u64::MAX).for_each(|node| column.take(self, node));
-            self.columns.push(column);
+            if matches!(feature.agg, Agg::Sum | Agg::Avg) {
+                if self.totals(path, feature.kind).is_none() {
+                    let mut totals = Totals::new(path.clone());
+                    self.visible(u64::MAX).for_each(|node| totals.take(self, node));
+                    self.totals.push(totals);
+                }
+            } else if self.column(path, feature.kind).is_none() {
+                let mut column = Column { path: path.clone(), spans: Vec::new(), units: Vec::new() };
+                self.visible(u64::MAX).for_each(|node| column.take(self, node));
+                self.columns.push(column);
+            }
         }
-        self.columns.len()
+        self.columns.len() + self.totals.len()
     }
 
     /// Puts a new event into the columns.
@@ -105,11 +112,21 @@ impl Graph {
             column.take(self, node);
         }
         self.columns = columns;
+        let mut all = std::mem::take(&mut self.totals);
+        for totals in &mut all {
+            totals.take(self, node);
+        }
+        self.totals = all;
     }
 
     /// Returns the column of a path, if there is one.
     pub(crate) fn column(&self, path: &Path, kind: Type) -> Option<&Column> {
         (kind == Type::Num).then(|| self.columns.iter().find(|it| it.path == *path)).flatten()
+    }
+
+    /// Returns the totals of a path, if there are any.
+    pub(crate) fn totals(&self, path: &Path, kind: Type) -> Option<&Totals> {
+        (kind == Type::Num).then(|| self.totals.iter().find(|it| it.is_of(path))).flatten()
     }
 }
 

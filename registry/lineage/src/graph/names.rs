@@ -1,8 +1,10 @@
 //! Numbers for ids, and ids for numbers: what a graph stores once and speaks of in four bytes.
 
-use std::{borrow::Cow, collections::BTreeSet};
+use std::borrow::Cow;
 
 use base::digest::Sha256;
+
+use super::index::{Index, Tag};
 
 /// Gives each text a number, in the order of first sight.
 ///
@@ -10,95 +12,129 @@ use base::digest::Sha256;
 /// choice of ids makes a look-up slow.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// The texts one after the other; 64 hex digits take 32 bytes.
-    bytes: Vec<u8>,
-    /// Where each text ends, and in the lowest bit whether it is hex.
-    ends: Vec<u32>,
-    by_digest: BTreeSet<(ShortDigest, u32)>,
+    texts: Texts,
+    by_digest: Index,
 }
 
 impl Names {
     pub(super) fn len(&self) -> usize {
-        self.ends.len()
+        self.texts.ends.len()
     }
 
     /// Returns the number of a text that was seen before.
     pub(super) fn find(&self, text: &str) -> Option<u32> {
-        let digest = short_digest(text);
-        let same = self.by_digest.range((digest, 0)..=(digest, u32::MAX));
-        let hex = Sha256::parse(text).ok();
-        let wanted = hex.as_ref().map_or((text.as_bytes(), false), |it| (it.as_bytes().as_slice(), true));
-        same.map(|(_, number)| *number).find(|number| self.stored(*number) == wanted)
+        let text = Text::of(text);
+        self.by_digest.find(text.tag(), |it| self.texts.get(it) == text.stored())
     }
 
     /// Returns the number of a text, a new one if it was never seen. `None` when all numbers are taken.
     pub(super) fn intern(&mut self, text: &str) -> Option<u32> {
-        if let Some(known) = self.find(text) {
+        let text = Text::of(text);
+        let tag = text.tag();
+        if let Some(known) = self.by_digest.find(tag, |it| self.texts.get(it) == text.stored()) {
             return Some(known);
         }
-        let number = u32::try_from(self.len()).ok().filter(|it| *it != u32::MAX)?;
-        let hex = Sha256::parse(text).ok();
-        let length = if hex.is_some() { 32 } else { text.len() };
-        let end = u32::try_from((self.bytes.len() + length) << 1 | usize::from(hex.is_some())).ok()?;
-        match &hex {
-            Some(digest) => self.bytes.extend_from_slice(digest.as_bytes()),
-            None => self.bytes.extend_from_slice(text.as_bytes()),
-        }
-        self.ends.push(end);
-        self.by_digest.insert((short_digest(text), number));
+        let number = self.texts.push(&text)?;
+        self.by_digest.insert(tag, number);
         Some(number)
     }
 
     /// Returns the text of a number that [`Names::intern`] gave.
     pub(super) fn text(&self, number: u32) -> Cow<'_, str> {
-        let (bytes, is_hex) = self.stored(number);
-        if !is_hex {
-            return String::from_utf8_lossy(bytes);
+        match self.texts.get(number) {
+            (bytes, false) => String::from_utf8_lossy(bytes),
+            (bytes, true) => Cow::Owned(String::from_utf8_lossy(&hex(bytes)).into_owned()),
         }
-        let mut text = String::with_capacity(64);
-        for byte in bytes {
-            for digit in [byte >> 4, byte & 15] {
-                text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
-            }
+    }
+
+    /// Appends the text of a number.
+    pub(super) fn append_text(&self, number: u32, out: &mut Vec<u8>) {
+        match self.texts.get(number) {
+            (bytes, false) => out.extend_from_slice(bytes),
+            (bytes, true) => out.extend_from_slice(&hex(bytes)),
         }
-        Cow::Owned(text)
     }
 
     /// Compares two texts by their bytes.
     pub(super) fn compare(&self, left: u32, right: u32) -> std::cmp::Ordering {
-        match (self.stored(left), self.stored(right)) {
+        match (self.texts.get(left), self.texts.get(right)) {
             // Hex digits stand in the order of the bytes that they stand for.
             ((left, true), (right, true)) => left.cmp(right),
             _ => self.text(left).as_bytes().cmp(self.text(right).as_bytes()),
         }
     }
 
-    fn stored(&self, number: u32) -> (&[u8], bool) {
+    pub(super) fn shrink(&mut self) {
+        self.texts.bytes.shrink_to_fit();
+        self.texts.ends.shrink_to_fit();
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.texts.bytes.capacity() + self.texts.ends.capacity() * 4 + self.by_digest.memory_bytes()
+    }
+}
+
+/// A text, ready to be compared with stored ones.
+enum Text<'t> {
+    Plain(&'t str),
+    Hex(Sha256),
+}
+
+impl<'t> Text<'t> {
+    fn of(text: &'t str) -> Self {
+        let digest = if text.len() == 64 { Sha256::parse(text).ok() } else { None };
+        digest.map_or(Self::Plain(text), Self::Hex)
+    }
+
+    /// Returns the bytes that are stored, and whether they stand for hex digits.
+    fn stored(&self) -> (&[u8], bool) {
+        match self {
+            Self::Plain(text) => (text.as_bytes(), false),
+            Self::Hex(digest) => (digest.as_bytes(), true),
+        }
+    }
+
+    fn tag(&self) -> Tag {
+        let digest = Sha256::of(self.stored().0);
+        digest.as_bytes().iter().take(4).fold(0, |tag, byte| tag << 8 | Tag::from(*byte))
+    }
+}
+
+/// The texts themselves.
+#[derive(Debug, Default)]
+struct Texts {
+    /// One after the other; 64 hex digits take 32 bytes.
+    bytes: Vec<u8>,
+    /// Where each text ends, and in the lowest bit whether it is hex.
+    ends: Vec<u32>,
+}
+
+impl Texts {
+    fn push(&mut self, text: &Text) -> Option<u32> {
+        let number = u32::try_from(self.ends.len()).ok().filter(|it| *it != u32::MAX)?;
+        let (bytes, is_hex) = text.stored();
+        let end = u32::try_from((self.bytes.len() + bytes.len()) << 1 | usize::from(is_hex)).ok()?;
+        self.bytes.extend_from_slice(bytes);
+        self.ends.push(end);
+        Some(number)
+    }
+
+    fn get(&self, number: u32) -> (&[u8], bool) {
         let index = number as usize;
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before] >> 1);
         let end = self.ends[index];
         (&self.bytes[start as usize..(end >> 1) as usize], end & 1 == 1)
     }
-
-    pub(super) fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
-        self.ends.shrink_to_fit();
-    }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        // A set of this kind fills its nodes to about 70%.
-        self.bytes.capacity() + self.ends.capacity() * 4 + self.by_digest.len() * 12 * 10 / 7
-    }
 }
 
-/// Six bytes: nobody finds many texts that share them.
-type ShortDigest = (u32, u16);
-
-fn short_digest(text: &str) -> ShortDigest {
-    let digest = Sha256::of(text.as_bytes());
-    let (first, rest) = digest.as_bytes().split_at(4);
-    let number = |bytes: &[u8]| bytes.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte));
-    (number(first), u16::from_be_bytes([rest[0], rest[1]]))
+/// Returns the digits of 32 bytes, by arithmetic that compilers do on many of them at once.
+fn hex(bytes: &[u8]) -> [u8; 64] {
+    let digit = |it: u8| it + if it < 10 { b'0' } else { b'a' - 10 };
+    let mut digits = [0; 64];
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 15)];
+    }
+    digits
 }
 
 #[cfg(test)]
@@ -115,6 +151,9 @@ mod tests {
             let numbers: Vec<u32> = texts.iter().map(|it| names.intern(it).unwrap()).collect();
             for (text, number) in texts.iter().zip(&numbers) {
                 prop_assert_eq!(names.text(*number), text.as_str());
+                let mut appended = Vec::new();
+                names.append_text(*number, &mut appended);
+                prop_assert_eq!(appended, text.as_bytes());
                 prop_assert_eq!(names.find(text), Some(*number));
                 prop_assert_eq!(names.intern(text), Some(*number));
             }

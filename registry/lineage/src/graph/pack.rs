@@ -4,12 +4,15 @@
 //! that nothing is converted when a million of them are summed. Only this module writes the form and only [`View`]
 //! reads it; it is never stored or sent.
 
-use std::{borrow::Cow, collections::BTreeMap};
+mod number;
+mod view;
 
-use crate::{
-    json::{Json, number_text},
-    num::Num,
-};
+use std::collections::BTreeMap;
+
+use number::{pack_number, pack_whole};
+pub(crate) use view::{Values, View};
+
+use crate::json::Json;
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -87,218 +90,10 @@ fn pack_block(what: u8, inner: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(inner);
 }
 
-fn pack_number(number: f64, out: &mut Vec<u8>) {
-    let text = number_text(number);
-    let Some(decimal) = Num::parse(&text) else {
-        out.push(HUGE);
-        out.extend_from_slice(&number.to_le_bytes());
-        return;
-    };
-    let (mut mantissa, mut zeros) = (decimal.units(), 0);
-    while mantissa != 0 && mantissa % 10 == 0 {
-        mantissa /= 10;
-        zeros += 1;
-    }
-    // A double has at most 17 digits, so the mantissa fits.
-    let mantissa = i64::try_from(mantissa).unwrap_or_default();
-    let is_exact = decimal.to_string() == text;
-    out.push(if is_exact { EXACT } else { ROUNDED } | zeros);
-    pack_whole((mantissa.unsigned_abs() << 1) | u64::from(mantissa < 0), out);
-    if !is_exact {
-        out.extend_from_slice(&number.to_le_bytes());
-    }
-}
-
-/// Seven bits a byte, the lowest first; the top bit says that more follow.
-fn pack_whole(mut number: u64, out: &mut Vec<u8>) {
-    while number >= 0x80 {
-        out.push(low_bits(number) | 0x80);
-        number >>= 7;
-    }
-    out.push(low_bits(number));
-}
-
-fn low_bits(number: u64) -> u8 {
-    number.to_le_bytes()[0] & 0x7f
-}
-
-/// A value of an event, as it stands in memory.
-#[derive(Clone, Debug)]
-pub(crate) enum View<'g> {
-    Null,
-    Bool(bool),
-    /// A number that came as a decimal of at most nine places.
-    Exact(Num),
-    /// A number that was rounded, or is too large to be one here.
-    Double(Option<Num>, f64),
-    Text(Cow<'g, str>),
-    List(&'g [u8]),
-    Map(&'g [u8]),
-}
-
-/// Reads packed values one after the other.
-pub(crate) struct Values<'g>(&'g [u8]);
-
-impl<'g> Values<'g> {
-    pub(crate) fn of(bytes: &'g [u8]) -> Self {
-        Self(bytes)
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn whole(&mut self) -> Option<u64> {
-        let mut number = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(number);
-            }
-        }
-        None
-    }
-
-    /// Passes over one value.
-    fn pass_over(&mut self) -> Option<()> {
-        match self.byte()? {
-            TEXT | LIST | MAP => _ = self.block()?,
-            HUGE => _ = self.double()?,
-            what if what & ROUNDED != 0 => {
-                self.whole()?;
-                self.double()?;
-            }
-            what if what & EXACT != 0 => _ = self.whole()?,
-            _ => {}
-        }
-        Some(())
-    }
-
-    fn block(&mut self) -> Option<&'g [u8]> {
-        let length = usize::try_from(self.whole()?).ok()?;
-        let (block, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(block)
-    }
-
-    fn double(&mut self) -> Option<f64> {
-        let (bytes, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(f64::from_le_bytes(*bytes))
-    }
-
-    fn decimal(&mut self, zeros: u8) -> Option<Num> {
-        let packed = self.whole()?;
-        let magnitude = i128::from(packed >> 1);
-        let mantissa = if packed & 1 == 1 { -magnitude } else { magnitude };
-        Some(Num::from_units(mantissa * POWERS_OF_TEN[usize::from(zeros & ZEROS)]))
-    }
-}
-
-/// Enough for every number that may come in.
-const POWERS_OF_TEN: [i128; 32] = {
-    let mut powers = [1; 32];
-    let mut index = 1;
-    while index < 32 {
-        powers[index] = powers[index - 1] * 10;
-        index += 1;
-    }
-    powers
-};
-
-impl<'g> Iterator for Values<'g> {
-    type Item = View<'g>;
-
-    fn next(&mut self) -> Option<View<'g>> {
-        Some(match self.byte()? {
-            FALSE => View::Bool(false),
-            TRUE => View::Bool(true),
-            // Only whole strings were packed.
-            TEXT => View::Text(String::from_utf8_lossy(self.block()?)),
-            LIST => View::List(self.block()?),
-            MAP => View::Map(self.block()?),
-            HUGE => View::Double(None, self.double()?),
-            what if what & ROUNDED != 0 => View::Double(Some(self.decimal(what)?), self.double()?),
-            what if what & EXACT != 0 => View::Exact(self.decimal(what)?),
-            _ => View::Null,
-        })
-    }
-}
-
-impl<'g> View<'g> {
-    /// Returns a number as packing and viewing it would.
-    pub(crate) fn of_double(number: f64) -> Self {
-        match Num::of_double(number) {
-            Some(decimal) if decimal.to_string() == number_text(number) => Self::Exact(decimal),
-            decimal => Self::Double(decimal, number),
-        }
-    }
-
-    /// Returns the value of a field, if this is a map that has it.
-    pub(crate) fn field(&self, key: u32) -> Option<View<'g>> {
-        let Self::Map(bytes) = self else { return None };
-        let mut values = Values(bytes);
-        loop {
-            let found = values.whole()?;
-            if found == u64::from(key) {
-                return values.next();
-            }
-            values.pass_over()?;
-        }
-    }
-
-    /// Hands on the value, or each element of a list, lists in it opened too.
-    pub(crate) fn flatten(self, each: &mut impl FnMut(View<'g>)) {
-        match self {
-            Self::List(bytes) => Values(bytes).for_each(|it| it.flatten(each)),
-            other => each(other),
-        }
-    }
-
-    /// Returns the value as a number, if it is one or its text is.
-    pub(crate) fn to_num(&self) -> Option<Num> {
-        match self {
-            Self::Bool(value) => Some(if *value { Num::ONE } else { Num::ZERO }),
-            Self::Exact(number) => Some(*number),
-            Self::Double(number, _) => *number,
-            Self::Text(text) => Num::parse(text),
-            Self::Null | Self::List(_) | Self::Map(_) => None,
-        }
-    }
-
-    /// Returns the text of a string, a number or a boolean.
-    pub(crate) fn into_text(self) -> Option<Cow<'g, str>> {
-        match self {
-            Self::Bool(value) => Some(Cow::Borrowed(if value { "true" } else { "false" })),
-            Self::Exact(number) => Some(Cow::Owned(number.to_string())),
-            Self::Double(_, double) => Some(Cow::Owned(number_text(double))),
-            Self::Text(text) => Some(text),
-            Self::Null | Self::List(_) | Self::Map(_) => None,
-        }
-    }
-
-    /// Returns the value as a boolean, if it says yes or no.
-    pub(crate) fn to_bool(&self) -> Option<bool> {
-        match self {
-            Self::Bool(value) => Some(*value),
-            Self::Exact(Num::ONE) => Some(true),
-            Self::Exact(Num::ZERO) => Some(false),
-            Self::Text(text) => match text.as_ref() {
-                "true" | "1" | "yes" => Some(true),
-                "false" | "0" | "no" => Some(false),
-                _ => None,
-            },
-            Self::Null | Self::Exact(_) | Self::Double(..) | Self::List(_) | Self::Map(_) => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{json::number_text, num::Num};
     use proptest::prelude::*;
 
     fn unpack(view: View<'_>, keys: &Keys) -> Json {
@@ -309,9 +104,9 @@ mod tests {
             View::Exact(number) => Json::Number(number.to_string().parse().unwrap()),
             View::Double(_, double) => Json::Number(double),
             View::Text(text) => Json::Text(text.into_owned()),
-            View::List(bytes) => Json::List(Values(bytes).map(|it| unpack(it, keys)).collect()),
+            View::List(bytes) => Json::List(Values::of(bytes).map(|it| unpack(it, keys)).collect()),
             View::Map(bytes) => {
-                let mut values = Values(bytes);
+                let mut values = Values::of(bytes);
                 let mut map = BTreeMap::new();
                 while let Some(key) = values.whole() {
                     map.insert(name(key), unpack(values.next().unwrap(), keys));
