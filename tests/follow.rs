@@ -2,6 +2,7 @@
 
 use std::{
     cmp::Reverse,
+    io::{BufRead as _, BufReader},
     sync::{Arc, Mutex},
 };
 
@@ -128,4 +129,78 @@ async fn following_what_shows_the_newest_first_needs_orphans() {
     let said = host.run(&["serve", "--listen", "127.0.0.1:0"]);
     assert_eq!(said.code, Some(2), "{said:#?}");
     assert!(said.err.contains("[ledger] follow needs allow_orphans = true"), "{said:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_a_followed_relay_stands_is_shown_and_a_restart_goes_on_where_it_was() {
+    let (first_host, first) = quiet(&[]).await;
+    let mut client = Client::of(&first, "/").await;
+    let early = post(1, "early");
+    assert_eq!(client.publish(&early).await[2], true);
+    let (host, second) = follower(&[], &first.address()).await;
+    until_it_has(&second, &[early]).await;
+    let follows = |it: &Value| it["follows"][0]["stands"] == "follows" && it["follows"][0]["taken"] == 2;
+    let relays = second.until_says("/v1/relays", "the relay is followed", follows).await;
+    let row = &relays["follows"][0];
+    assert_eq!((&row["behind_seconds"], &row["refused"]), (&json!(0), &json!(0)), "{row:#}");
+    assert!(row["heard_until"].as_u64() > Some(1_700_000_000) && row["last_event"].is_u64(), "{row:#}");
+    let url = row["url"].as_str().unwrap();
+    host.run(&["status"]).says(&[url, "follows", "2", "-"]);
+    assert_eq!(host.run(&["status", "--json"]).json()["follows"], relays["follows"]);
+    let counter = |name: &str| format!("hallmark_follow_{name}{{relay=\"{url}\"}}");
+    assert_eq!(second.counter(&counter("stands")).await, Some(1));
+    let taken = format!("hallmark_follow_events_total{{relay=\"{url}\",state=\"taken\"}}");
+    assert_eq!(second.counter(&taken).await, Some(2));
+    // The tables of `--watch` have it too.
+    let mut watch = host.start(&["status", "--watch"]);
+    let lines = BufReader::new(watch.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let head = lines.take_while(|it| !it.starts_with(url)).any(|it| it.starts_with("FOLLOWED"));
+    assert!(head, "no relay is drawn");
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+
+    // What came while nobody listened comes after the next start, late or not.
+    drop(second);
+    let missed = [post(2, "missed"), past(3, 5 * 3600)];
+    for event in &missed {
+        assert_eq!(client.publish(event).await[2], true);
+    }
+    let second = Daemon::start(&host);
+    until_it_has(&second, &missed).await;
+    second.until_says("/v1/relays", "only those were taken in", follows).await;
+
+    // A relay that is away is said to be away, and for how long.
+    assert_eq!(first.stop().0, Some(0));
+    let is_away = |it: &Value| it["follows"][0]["stands"] == "waits" && it["follows"][0]["why"].is_string();
+    let relays = second.until_says("/v1/relays", "it is away", is_away).await;
+    assert!(relays["follows"][0]["next"].is_u64(), "{relays:#}");
+    assert_eq!(second.counter(&counter("stands")).await, Some(0));
+    host.run(&["status"]).says(&[url, "waits", "again"]);
+    drop(first_host);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_does_not_ask_for_everything_again() {
+    let events = [past(1, 10), past(2, 20), past(3, 3_000_000)];
+    let all = events.iter().map(|it| serde_json::to_value(it).unwrap()).collect();
+    let (address, asked) = troubled(all).await;
+    let (host, daemon) = follower(&[], &address).await;
+    until_it_has(&daemon, &events).await;
+    let follows = |it: &Value| it["follows"][0]["stands"] == "follows";
+    daemon.until_says("/v1/relays", "it is followed", follows).await;
+    let pages = |asked: &Asked| {
+        asked.lock().unwrap().iter().filter(|it| it["limit"] == 500).cloned().collect::<Vec<_>>()
+    };
+    assert!(pages(&asked).iter().all(|it| it["since"].is_null()), "{asked:?}");
+    // However it ends: what it heard is on disk.
+    drop(daemon);
+    asked.lock().unwrap().clear();
+    let daemon = Daemon::start(&host);
+    daemon.until_says("/v1/relays", "it is followed again", follows).await;
+    let now = past(4, 0).created_at().0;
+    let sinces = pages(&asked).iter().map(|it| it["since"].as_u64()).collect::<Vec<_>>();
+    assert!(
+        !sinces.is_empty() && sinces.iter().all(|it| it.is_some_and(|it| it > now - 2 * 86_400)),
+        "{sinces:?}"
+    );
 }

@@ -114,6 +114,14 @@ async fn a_model_waits_for_its_approval_and_falls_with_its_dataset() {
     let states =
         graph["nodes"].as_array().unwrap().iter().filter_map(|it| it["says"]["valid_result"].as_str());
     assert_eq!(states.collect::<Vec<_>>(), ["verified", "held", "deployed", "held"], "{graph:#}");
+    // As it was when the log had its subspace, the dataset, the run and the model, and no word about this host.
+    let path = format!("/v1/models/{ID}/provenance?at=");
+    let past = daemon.json(&format!("{path}4")).await;
+    let kinds = past["nodes"].as_array().unwrap().iter().map(|it| it["kind"].as_u64().unwrap());
+    assert_eq!(kinds.collect::<Vec<_>>(), [30405, 30409, 30404], "{past:#}");
+    assert_eq!(past["missing"], json!([]), "{past:#}");
+    assert_eq!(daemon.json(&format!("{path}1")).await["nodes"], json!([]));
+    assert_eq!(daemon.get(&format!("{path}yesterday")).await.status(), 400);
     // And after a restart it is what it was.
     assert_eq!(daemon.stop().0, Some(0));
     let daemon = Daemon::start(&host);

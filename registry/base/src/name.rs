@@ -44,16 +44,17 @@ impl ModelId {
 
     /// Returns the first part of `<chakra>-<purpose>-v<version>`, or `None` where the id has not that form.
     pub fn chakra(&self) -> Option<&str> {
-        self.parts().map(|it| it.0)
+        Self::parts_of(&self.0).map(|it| it.0)
     }
 
     /// Returns the number after `-v`, or `None` where the id has not the form `<chakra>-<purpose>-v<version>`.
     pub fn major(&self) -> Option<u64> {
-        self.parts().map(|it| it.1)
+        Self::parts_of(&self.0).map(|it| it.1)
     }
 
-    fn parts(&self) -> Option<(&str, u64)> {
-        let (chakra, rest) = self.0.split_once('-')?;
+    /// Returns both of an id that nobody keeps.
+    pub fn parts_of(id: &str) -> Option<(&str, u64)> {
+        let (chakra, rest) = id.split_once('-')?;
         // The version is the last `v<digits>` part; what follows it is a pre-release, as in `-v3-alpha`.
         let (_, rest) = rest.split_once('-')?;
         let major = rest.rsplit('-').find_map(|part| part.strip_prefix('v')?.parse().ok())?;

@@ -8,7 +8,7 @@ use std::{collections::HashSet, num::NonZero, ops::Range, path::Path, thread};
 
 use self::again::Change;
 use crate::{
-    document::{Document, Kind, Node},
+    document::{Document, ENTRY_DEPTH, Kind, Node, Slots},
     entry::Entry,
     flaw::{FLAWS_MAX, Flaw, Report, Severity},
     glance::{Source, glance},
@@ -123,10 +123,11 @@ fn check_whole(text: HashedText, contract: &Contract) -> Checked {
 
 /// Returns the entries, each with its place, if there is nothing to report.
 fn plain_entries(bytes: &[u8], contract: &Contract) -> Option<Vec<(Listed, Range<usize>)>> {
-    glance(bytes, contract, |node, place| {
+    glance(bytes, contract, |text, place| {
         let place = usize::try_from(place).ok()?;
-        let listed = Listed { entry: Entry::read_ours(node).ok()?, is_stub: false };
-        Some((listed, place..place + node.source().len()))
+        let (document, _) = Document::first(text.as_bytes(), ENTRY_DEPTH, &mut Slots::default())?;
+        let listed = Listed { entry: Entry::read_ours(document.root()).ok()?, is_stub: false };
+        Some((listed, place..place + text.len()))
     })
 }
 

@@ -24,6 +24,9 @@ pub const TEXT_BYTES_MAX: usize = (1 << 28) - 1;
 /// The deepest nesting that is followed. A real index needs five levels.
 pub const DEPTH_MAX: usize = 128;
 
+/// How many objects and arrays are open around an entry of the index.
+pub(crate) const ENTRY_DEPTH: usize = 2;
+
 /// A parsed JSON text.
 #[derive(Debug)]
 pub struct Document<'t> {
@@ -66,12 +69,12 @@ impl<'t> Document<'t> {
         Ok(Self::new(text, build::slots(text)?))
     }
 
-    /// Reads the value at the start of some bytes, and says where it ends. `None` says nothing about the bytes:
-    /// [`Document::parse`] knows more.
-    pub(crate) fn first(bytes: &'t [u8], slots: &mut Slots) -> Option<(Self, usize)> {
+    /// Reads the value at the start of some bytes, around which so many objects and arrays are open, and says where it
+    /// ends. `None` says nothing about the bytes: [`Document::parse`] knows more.
+    pub(crate) fn first(bytes: &'t [u8], depth: usize, slots: &mut Slots) -> Option<(Self, usize)> {
         let mut room = std::mem::take(&mut slots.0);
         room.clear();
-        let (slots, end) = build::first(bytes, room)?;
+        let (slots, end) = build::first(bytes, depth, room)?;
         let text = std::str::from_utf8(&bytes[..end]).ok()?;
         Some((Self::new(text, slots), end))
     }

@@ -27,19 +27,22 @@ use self::{
 };
 use crate::{
     check::ENTRIES_MAX,
-    document::{Document, Kind, Node, TEXT_BYTES_MAX},
+    document::{Document, Kind, TEXT_BYTES_MAX},
     schema::Contract,
 };
 
 /// Less than this is not worth a second thread.
 const SHARE_BYTES_MIN: u64 = 128 << 10;
 
-/// Reads an index in which there is nothing to report, and keeps something of each entry, which is handed over with
+/// In so many bytes the first entry has to begin, and any other.
+const OPENING_BYTES: usize = 64 << 10;
+
+/// Reads an index in which there is nothing to report, and keeps something of each entry, whose text is handed over with
 /// the place of its first byte. `None` says nothing about the index.
 pub(crate) fn glance<T: Send>(
     source: &(impl Source + ?Sized),
     contract: &Contract,
-    keep: impl Fn(Node<'_>, u64) -> Option<T> + Sync,
+    keep: impl Fn(&str, u64) -> Option<T> + Sync,
 ) -> Option<Vec<T>> {
     // Another organisation's schema may say something about all entries together.
     let size = source.size().ok().filter(|it| *it <= TEXT_BYTES_MAX as u64 && contract.is_ours())?;
@@ -61,7 +64,7 @@ pub(crate) fn glance<T: Send>(
 fn one_sequence<S, K, T>(task: &Task<'_, S, K>, starts: &[u64]) -> Option<Vec<Share<T>>>
 where
     S: Source + ?Sized,
-    K: Fn(Node<'_>, u64) -> Option<T> + Sync,
+    K: Fn(&str, u64) -> Option<T> + Sync,
     T: Send,
 {
     let untils = starts.iter().skip(1).copied().chain([u64::MAX]);
@@ -100,7 +103,7 @@ struct Opening {
 
 impl Opening {
     fn read(source: &(impl Source + ?Sized)) -> Option<Self> {
-        let window = Window::open(source, 0);
+        let window = Window::open(source, 0, OPENING_BYTES);
         let bytes = window.bytes();
         let name = b"\"models\"";
         let at = memmem::find(bytes, name)? + name.len();
@@ -122,7 +125,7 @@ impl Opening {
         let brace = memchr(b'{', &self.between);
         let guess = |core: u64| {
             let from = size / cores * core;
-            let at = memmem::find(Window::open(source, from).bytes(), &self.between)?;
+            let at = memmem::find(Window::open(source, from, OPENING_BYTES).bytes(), &self.between)?;
             Some(from + (at + brace?) as u64)
         };
         [self.text.len() as u64].into_iter().chain((1..cores).filter_map(guess)).collect()

@@ -4,12 +4,15 @@
 //! has reported that already, and no flaw hides another.
 
 mod across;
+mod facts;
 mod files;
 mod naming;
 mod stubs;
 mod urls;
 
 pub(crate) use across::Across;
+pub(crate) use facts::{Fact, Facts, FileFacts};
+pub(crate) use naming::Licenses;
 
 use std::borrow::Cow;
 
@@ -99,4 +102,12 @@ pub(crate) fn check(parts: &Parts<'_>) -> (Vec<Flaw>, bool) {
     stubs::check(parts, &files, &mut flaws);
     let is_stub = flaws.len() > before;
     (flaws, is_stub)
+}
+
+/// Says that no rule has anything to report of an entry. If it does not say so, that may still hold.
+pub(crate) fn surely_kept(facts: &Facts<'_>, entry: &str, licenses: &mut Licenses) -> bool {
+    naming::surely_kept(facts, licenses)
+        && files::surely_kept(facts)
+        && urls::surely_kept(facts)
+        && stubs::surely_none(facts, entry)
 }

@@ -19,6 +19,7 @@ use jsonschema::Validator;
 use serde_json::{Value, json};
 
 use self::swift::Shape;
+pub(crate) use self::swift::{Skim, Steps};
 use crate::{
     document::{Document, Node, Spanned, View},
     flaw::{FLAWS_MAX, Flaw},
@@ -53,6 +54,10 @@ pub struct Contract {
 struct Shapes {
     frame: Shape,
     entry: Shape,
+    /// Anything.
+    any: Shape,
+    /// Whether the rules find in an entry all that they look at.
+    tells_facts: bool,
 }
 
 /// The compiled schema.
@@ -102,7 +107,11 @@ impl Contract {
 
     fn new(schema: Value, text: Cow<'static, str>, fixed: Option<Box<Self>>) -> Self {
         let frame = Shape::of(&schema, "").map(|it| it.without_elements_of("models"));
-        let shapes = frame.zip(Shape::of(&schema, ENTRY)).map(|(frame, entry)| Shapes { frame, entry });
+        let shapes = frame.zip(Shape::of(&schema, ENTRY)).map(|(frame, mut entry)| {
+            let tells_facts = entry.mark_facts();
+            entry.count_steps(0);
+            Shapes { frame, entry, any: Shape::any(), tells_facts }
+        });
         Self { schema, text, shapes, judges: OnceLock::new(), fixed }
     }
 
@@ -128,6 +137,12 @@ impl Contract {
         }
         let view = if self.is_ours() { View::Frame(root) } else { View::InDocument(root) };
         flaws(&self.judges().whole, &self.schema, root, view)
+    }
+
+    /// Returns what says of entries in a text, before anybody parses it, that they plainly keep the schema.
+    pub(crate) fn skim<'c, 't>(&'c self, text: &'t str, steps: &'c mut Steps) -> Option<Skim<'c, 't>> {
+        let shapes = self.shapes.as_ref().filter(|it| self.is_ours() && it.tells_facts)?;
+        Some(Skim::new(&shapes.entry, &shapes.any, steps, text))
     }
 
     /// Checks one entry. Cheap if nothing is wrong.

@@ -16,7 +16,7 @@ mod scribe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use anyhow::Context as _;
-use base::Address;
+use base::{Address, Clock as _, SystemClock};
 use catalog::Entry;
 use ledger::{
     Accepted, CheckpointKey, EventId, Filter, Kind, Live, Log, Membership, Query, SecretKey, Sid, StoreError,
@@ -30,7 +30,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use vault::Shelf;
 
-pub(crate) use self::{onward::statuses, publishing::PublishError};
+pub(crate) use self::{
+    inward::{Followed, Following, Stands},
+    onward::statuses,
+    publishing::PublishError,
+};
 use crate::{
     ancestry::Ancestry, config::LedgerConfig, gate::Gate, metrics::Metrics, order::Order, world::World,
 };
@@ -47,6 +51,8 @@ struct Inner {
     host: String,
     /// Who is in which subspace.
     members: Arc<Live<Membership>>,
+    /// How the relays stand that are followed.
+    followed: Followed,
     /// Who rests on whom.
     ancestry: Arc<Ancestry>,
     /// What came in, for those who listen.
@@ -135,6 +141,10 @@ impl Ledger {
         }
         self.0.metrics.log(self.0.log.head().0, self.0.log.failure().is_some());
         self.0.metrics.graph(self.0.ancestry.progress().read);
+        let now = SystemClock.now();
+        for it in self.0.followed.list() {
+            self.0.metrics.followed(&it.relay, it.stands == Stands::Follows, it.behind(now));
+        }
         Ok(())
     }
 
@@ -187,6 +197,11 @@ impl Ledger {
     /// Returns what says that the daemon stops.
     pub(crate) fn stop(&self) -> &CancellationToken {
         &self.0.stop
+    }
+
+    /// Returns how the relays stand that are followed.
+    pub(crate) fn followed(&self) -> &Followed {
+        &self.0.followed
     }
 
     /// Returns the log as a graph.

@@ -48,6 +48,9 @@ pub(crate) struct Metrics {
     subscriptions: Gauge,
     sessions_ended: Family<Why, Counter>,
     outbox: Family<Outbound, Gauge>,
+    followed: Family<Outbound, Counter>,
+    follows: Family<ByRelay, Gauge>,
+    behind: Family<ByRelay, Gauge>,
 }
 
 impl Metrics {
@@ -76,6 +79,9 @@ impl Metrics {
             subscriptions: Gauge::default(),
             sessions_ended: Family::default(),
             outbox: Family::default(),
+            followed: Family::default(),
+            follows: Family::default(),
+            behind: Family::default(),
         };
         it.register();
         it
@@ -105,6 +111,9 @@ impl Metrics {
         it.register("relay_subscriptions", "Subscriptions that they hold together", self.subscriptions.clone());
         it.register("relay_sessions_ended", "Clients of the event relay that are no longer connected, by cause: gone, stopped, slow, bound", self.sessions_ended.clone());
         it.register("outbox_events", "Events for the relays of the config, by relay and state: pending, taken, refused, lied", self.outbox.clone());
+        it.register("follow_events", "Events that followed relays showed and that were not here, by relay and state: taken, refused", self.followed.clone());
+        it.register("follow_stands", "1 while what comes to a followed relay comes here at once", self.follows.clone());
+        it.register_with_unit("follow_behind", "For how long nothing was heard of a followed relay that may have come to it; 0 while it is followed, -1 if it was never heard", Unit::Seconds, self.behind.clone());
     }
 
     pub(crate) fn reload(&self, outcome: &'static str) {
@@ -167,6 +176,19 @@ impl Metrics {
         self.outbox.get_or_create(&Outbound { relay, state }).set(count.cast_signed());
     }
 
+    /// Counts an event that a followed relay showed, by what became of it.
+    pub(crate) fn followed_event(&self, relay: &str, state: &'static str) {
+        let relay = relay.to_owned();
+        self.followed.get_or_create(&Outbound { relay, state }).inc();
+    }
+
+    /// Notes how a followed relay stands.
+    pub(crate) fn followed(&self, relay: &str, follows: bool, behind: Option<u64>) {
+        let relay = ByRelay { relay: relay.to_owned() };
+        self.follows.get_or_create(&relay).set(follows.into());
+        self.behind.get_or_create(&relay).set(behind.map_or(-1, u64::cast_signed));
+    }
+
     /// Counts a client of the relay, and what it holds, for as long as the answer is held.
     pub(crate) fn session(&self) -> Seated {
         Seated::of(&self.sessions, &self.subscriptions)
@@ -215,6 +237,11 @@ struct Why {
 struct Outbound {
     relay: String,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByRelay {
+    relay: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -33,7 +33,7 @@ use crate::{
     http::GraphStanding,
     out,
     serve::socket_path,
-    status::{Relay, Row},
+    status::{Follow, Relay, Row},
 };
 
 /// How many models to ask for at once.
@@ -51,9 +51,11 @@ struct Page {
     next: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Relays {
-    relays: Vec<Relay>,
+/// The relays that the daemon has to do with.
+#[derive(Default, Deserialize)]
+pub(crate) struct Relays {
+    pub(crate) relays: Vec<Relay>,
+    pub(crate) follows: Vec<Follow>,
 }
 
 #[derive(Deserialize)]
@@ -126,11 +128,11 @@ impl Remote {
         self.rows_with(&[("state", "missing")]).await
     }
 
-    /// Lists how the relays stand that the daemon publishes to: none if it keeps no log.
-    pub(crate) async fn relays(&self) -> anyhow::Result<Vec<Relay>> {
+    /// Lists how the relays stand that the daemon publishes to and follows: none if it keeps no log.
+    pub(crate) async fn relays(&self) -> anyhow::Result<Relays> {
         let (status, body) = within(self.send::<()>(Method::GET, "/v1/relays", None)).await?;
         let bytes = within(whole(body)).await?;
-        if status == 404 { Ok(Vec::new()) } else { Ok(answer::<Relays>(status, &bytes)?.relays) }
+        if status == 404 { Ok(Relays::default()) } else { answer(status, &bytes) }
     }
 
     /// Says how far the daemon's lineage graph is that is not whole; nothing once it is.

@@ -1,6 +1,7 @@
 //! `hallmark status`: what is where on this host, and why.
 
 mod disk;
+mod follows;
 mod relays;
 mod row;
 mod table;
@@ -12,6 +13,7 @@ use clap::Args;
 use serde::Serialize;
 
 pub(crate) use self::{
+    follows::Follow,
     relays::Relay,
     row::Row,
     table::{Sheet, again, one_line, tone},
@@ -29,7 +31,7 @@ pub(crate) struct Arguments {
     /// Go on and show what changes, until Ctrl-C; needs a daemon
     #[arg(long, conflicts_with = "json")]
     watch: bool,
-    /// A JSON object in place of the tables: `models`, and `relays` and `graph`, which only a daemon knows
+    /// A JSON object in place of the tables: `models`, and `relays`, `follows` and `graph`, which only a daemon knows
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -47,26 +49,36 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     }
     let status = if let Some(daemon) = daemon {
         daemon.converse(async {
-            let (models, relays) = (daemon.rows().await?, Some(daemon.relays().await?));
-            Ok(Status { models, relays, graph: daemon.graph().await? })
+            let (models, relays) = (daemon.rows().await?, daemon.relays().await?);
+            let graph = daemon.graph().await?;
+            Ok(Status { models, relays: Some(relays.relays), follows: Some(relays.follows), graph })
         })?
     } else {
         let host = Host::open(&arguments.place)?;
         let index = host.index()?;
-        Status { models: disk::rows(&host, &index)?, relays: None, graph: None }
+        Status { models: disk::rows(&host, &index)?, relays: None, follows: None, graph: None }
     };
     if arguments.json {
         out::print(&(serde_json::to_string_pretty(&status).context("write the status as JSON")? + "\n"))?;
     } else {
         let now = SystemClock.now();
         out::print(&Sheet::of_terminal().table(&status.models, now))?;
-        let relays = relays::table(status.relays.as_deref().unwrap_or_default(), now);
-        out::print(&(if relays.is_empty() { relays } else { format!("\n{relays}") }))?;
-        if let Some(graph) = &status.graph {
-            out::print(&format!("\n{}\n", graph.why))?;
-        }
+        let (relays, follows) = (status.relays.unwrap_or_default(), status.follows.unwrap_or_default());
+        out::print(&below(&relays, &follows, status.graph.as_ref(), now))?;
     }
     Ok(Outcome::Holds)
+}
+
+/// Draws what stands below the models: the relays, and what keeps the lineage graph, if anything does.
+fn below(
+    relays: &[Relay],
+    follows: &[Follow],
+    graph: Option<&GraphStanding>,
+    now: base::UnixSeconds,
+) -> String {
+    let graph = graph.map(|it| format!("{}\n", it.why)).unwrap_or_default();
+    let parts = [relays::table(relays, now), follows::table(follows, now), graph];
+    parts.into_iter().filter(|it| !it.is_empty()).flat_map(|it| ["\n".to_owned(), it]).collect()
 }
 
 /// All that there is to say.
@@ -75,6 +87,8 @@ struct Status {
     models: Vec<Row>,
     /// The relays that are published to; null where no daemon runs.
     relays: Option<Vec<Relay>>,
+    /// The relays that are followed; null where no daemon runs.
+    follows: Option<Vec<Follow>>,
     /// How far the lineage graph is; null once it is whole, and where no daemon runs.
     graph: Option<GraphStanding>,
 }

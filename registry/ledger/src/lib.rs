@@ -12,6 +12,7 @@ pub mod auth;
 pub mod event;
 pub mod filter;
 pub mod fold;
+pub mod inbox;
 pub mod key;
 pub mod kinds;
 pub mod log;
@@ -30,6 +31,7 @@ pub use event::{
 };
 pub use filter::Filter;
 pub use fold::{Derived, Fold, Live};
+pub use inbox::{Heard, Inbox};
 pub use key::{SecretKey, signed_text};
 pub use log::{AppendError, Log, Options, Outcome, PageMark, Prepared, Query};
 pub use outbox::Outbox;

@@ -6,6 +6,7 @@
 //! - A new file appears under its name only when it is complete.
 
 mod event_row;
+mod inbox_row;
 mod open;
 mod outbox_row;
 mod run_row;
@@ -20,6 +21,7 @@ pub use self::{
 };
 pub(crate) use self::{
     event_row::{EventRow, Events},
+    inbox_row::InboxRow,
     open::Access,
     outbox_row::{OutboxCount, PENDING},
     run_row::{ChunkRow, EraRow},

@@ -20,7 +20,7 @@ struct Open {
 /// Reads a whole text, or says everything that is wrong with its keys, or the first other thing.
 pub(super) fn slots(text: &str) -> Result<Vec<Slot>, Vec<SyntaxError>> {
     // Pretty-printed entries have one slot for about twenty bytes; growing later is cheap.
-    let mut builder = Builder::new(text.as_bytes(), Vec::with_capacity(text.len() / 24 + 8));
+    let mut builder = Builder::new(text.as_bytes(), 0, Vec::with_capacity(text.len() / 24 + 8));
     let read = builder.value_and_all_in_it();
     let end = read.and_then(|()| builder.input.finish().map_err(|error| builder.wrong(&error)));
     end.map_err(|error| vec![error])?;
@@ -33,8 +33,8 @@ pub(super) fn slots(text: &str) -> Result<Vec<Slot>, Vec<SyntaxError>> {
 
 /// Reads the value that some bytes begin with, and says where it ends. `None` if there is none, or if its keys take a
 /// second look.
-pub(super) fn first(bytes: &[u8], slots: Vec<Slot>) -> Option<(Vec<Slot>, usize)> {
-    let mut builder = Builder::new(bytes, slots);
+pub(super) fn first(bytes: &[u8], depth: usize, slots: Vec<Slot>) -> Option<(Vec<Slot>, usize)> {
+    let mut builder = Builder::new(bytes, depth, slots);
     builder.value_and_all_in_it().ok()?;
     let end = builder.input.current_index();
     builder.objects_in_doubt.is_empty().then_some((builder.slots, end))
@@ -46,6 +46,8 @@ struct Builder<'t> {
     input: Jiter<'t>,
     slots: Vec<Slot>,
     open: Vec<Open>,
+    /// How many more are open around the bytes.
+    depth: usize,
     /// Objects in which a key may stand twice.
     objects_in_doubt: Vec<usize>,
     /// From the string at hand to here there is no backslash.
@@ -53,9 +55,9 @@ struct Builder<'t> {
 }
 
 impl<'t> Builder<'t> {
-    fn new(bytes: &'t [u8], slots: Vec<Slot>) -> Self {
+    fn new(bytes: &'t [u8], depth: usize, slots: Vec<Slot>) -> Self {
         let (open, objects_in_doubt) = (Vec::new(), Vec::new());
-        Self { bytes, input: Jiter::new(bytes), slots, open, objects_in_doubt, plain_until: 0 }
+        Self { bytes, input: Jiter::new(bytes), slots, open, depth, objects_in_doubt, plain_until: 0 }
     }
 
     fn value_and_all_in_it(&mut self) -> Result<(), SyntaxError> {
@@ -107,7 +109,7 @@ impl<'t> Builder<'t> {
     }
 
     fn container(&mut self, peek: Peek, start: usize) -> Result<(), SyntaxError> {
-        if self.open.len() >= DEPTH_MAX {
+        if self.depth + self.open.len() >= DEPTH_MAX {
             let help = "an index has five levels; look for brackets that are never closed";
             let message = format!("nested deeper than {DEPTH_MAX} levels");
             return Err(SyntaxError { help: Some(help), ..plain(message, start, start + 1) });

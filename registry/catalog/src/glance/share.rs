@@ -7,10 +7,14 @@ use std::{
 
 use super::window::{Source, Window};
 use crate::{
-    document::{Node, Slots},
-    rules::{self, Parts},
-    schema::Contract,
+    document::{Document, ENTRY_DEPTH, Node, Slots},
+    rules::{self, Licenses, Parts},
+    schema::{Contract, Steps},
 };
+
+/// How much of the index stands in memory for each core: little enough for the core's own cache. A longer entry is for
+/// others to read.
+const BLOCK_BYTES: usize = 512 << 10;
 
 /// What all cores work with.
 pub(super) struct Task<'t, S: ?Sized, K> {
@@ -21,6 +25,21 @@ pub(super) struct Task<'t, S: ?Sized, K> {
     pub(super) seed: RandomState,
     /// Whether it is clear already that nothing will come of it.
     pub(super) given_up: AtomicBool,
+}
+
+/// What is seen of the source, and up to which place entries are read.
+struct Block<'t> {
+    text: &'t str,
+    place: u64,
+    until: u64,
+}
+
+/// What a core remembers of the entries before.
+#[derive(Default)]
+struct Memory {
+    steps: Steps,
+    slots: Slots,
+    licenses: Licenses,
 }
 
 /// What a core has read.
@@ -37,48 +56,104 @@ impl<S: Source + ?Sized, K> Task<'_, S, K> {
     /// Reads entries from a place on, and ends at the first one not before `until`, or where the list ends.
     pub(super) fn examine<T>(&self, from: u64, until: u64) -> Option<Share<T>>
     where
-        K: Fn(Node<'_>, u64) -> Option<T>,
+        K: Fn(&str, u64) -> Option<T>,
     {
-        let mut window = Window::open(self.source, from);
+        let mut window = Window::open(self.source, from, BLOCK_BYTES);
         let mut share = Share { kept: Vec::new(), marks: Marks::default(), end: from, closing: Vec::new() };
-        let mut slots = Slots::default();
-        let mut byte = window.next_byte()?;
-        while byte != b']' && window.place() < until {
-            if self.given_up.load(Ordering::Relaxed) {
-                return None;
-            }
-            let (document, length) = window.document(&mut slots)?;
-            share.kept.push(self.entry(document.root(), window.place(), &mut share.marks)?);
-            slots = document.into_slots();
+        let mut memory = Memory::default();
+        loop {
+            let text = window.text();
+            let block = Block { text, place: window.place(), until };
+            let (length, done) = self.entries(&block, &mut memory, &mut share)?;
+            let ends = text[length..].starts_with(']');
             window.advance(length);
-            byte = window.next_byte()?;
-            if byte == b',' {
-                window.advance(1);
-                // A comma is followed by an entry.
-                byte = window.next_byte().filter(|it| *it == b'{')?;
-            } else if byte != b']' {
-                return None;
+            if done {
+                share.end = window.place();
+                if ends {
+                    // The end of the source is part of what is seen, unless there is very much behind the list.
+                    window.look_ahead();
+                    share.closing = window.bytes().to_vec();
+                    window.advance(share.closing.len());
+                    (!window.look_ahead()).then_some(())?;
+                }
+                share.marks.sort();
+                return Some(share);
             }
+            // An entry has to fit into the window.
+            window.look_ahead().then_some(())?;
         }
-        share.end = window.place();
-        if byte == b']' {
-            share.closing = window.bytes().to_vec();
-        }
-        share.marks.sort();
-        Some(share)
     }
 
-    fn entry<T>(&self, entry: Node<'_>, place: u64, marks: &mut Marks) -> Option<T>
+    /// Reads the entries that are seen whole. Says where they end, and whether there is nothing more to do.
+    fn entries<T>(
+        &self,
+        block: &Block<'_>,
+        memory: &mut Memory,
+        share: &mut Share<T>,
+    ) -> Option<(usize, bool)>
     where
-        K: Fn(Node<'_>, u64) -> Option<T>,
+        K: Fn(&str, u64) -> Option<T>,
     {
-        let parts = Parts::of(entry);
-        let (flaws, is_stub) = rules::check(&parts);
-        let fine = flaws.is_empty() && !is_stub && self.contract.check_entry(entry).is_empty();
-        fine.then_some(())?;
-        marks.add(&parts, &self.seed)?;
-        (self.keep)(entry, place)
+        let Memory { steps, slots, licenses } = memory;
+        let mut skim = self.contract.skim(block.text, steps)?;
+        let mut at = blanks(block.text, 0);
+        while let Some(byte) = block.text.as_bytes().get(at) {
+            if *byte == b']' || block.place + at as u64 >= block.until {
+                return Some((at, true));
+            }
+            (!self.given_up.load(Ordering::Relaxed)).then_some(())?;
+            let plain = skim
+                .entry(at)
+                .filter(|(facts, end)| rules::surely_kept(facts, &block.text[at..*end], licenses));
+            let marks = &mut share.marks;
+            let next = match plain {
+                Some((facts, end)) => behind(block.text, end).and_then(|next| {
+                    let files = facts.files().map(|it| (it.sha256, it.size_bytes));
+                    marks.add(facts.id, files, &self.seed).map(|()| (next, end))
+                }),
+                None => self.closely(block.text, at, slots, marks),
+            };
+            let Some((next, end)) = next else { return Some((at, false)) };
+            share.kept.push((self.keep)(&block.text[at..end], block.place + at as u64)?);
+            at = next;
+        }
+        Some((at, false))
     }
+
+    /// Reads an entry that is not laid out or written as most are, and looks at all of it.
+    #[cold]
+    fn closely(&self, text: &str, at: usize, slots: &mut Slots, marks: &mut Marks) -> Option<(usize, usize)> {
+        let (document, length) = Document::first(&text.as_bytes()[at..], ENTRY_DEPTH, slots)?;
+        let next = behind(text, at + length)?;
+        let parts = Parts::of(document.root());
+        let (flaws, is_stub) = rules::check(&parts);
+        let fine = flaws.is_empty() && !is_stub && self.contract.check_entry(parts.entry).is_empty();
+        fine.then_some(())?;
+        let sizes = parts
+            .artifact
+            .files()
+            .map(|it| (it.sha256.and_then(Node::plain_str), it.size_bytes.and_then(Node::as_number)));
+        marks.add(parts.id.and_then(Node::plain_str), sizes, &self.seed)?;
+        *slots = document.into_slots();
+        Some((next, at + length))
+    }
+}
+
+/// Returns where the next entry begins, or the list ends, behind an entry.
+fn behind(text: &str, end: usize) -> Option<usize> {
+    let at = blanks(text, end);
+    match text.as_bytes().get(at)? {
+        b']' => Some(at),
+        // A comma is followed by an entry.
+        b',' => Some(blanks(text, at + 1)).filter(|it| text.as_bytes().get(*it) == Some(&b'{')),
+        _ => None,
+    }
+}
+
+/// Returns where blanks end.
+fn blanks(text: &str, at: usize) -> usize {
+    let blank = |it: &&u8| matches!(it, b' ' | b'\n' | b'\r' | b'\t');
+    at + text.as_bytes()[at..].iter().take_while(blank).count()
 }
 
 /// What has to be compared across entries, each in eight bytes: two that are equal there need a closer look.
@@ -90,20 +165,24 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    fn add(&mut self, parts: &Parts<'_>, seed: &RandomState) -> Option<()> {
-        self.ids.push(seed.hash_one(parts.id?.plain_str()?));
-        for file in parts.artifact.files() {
-            let digest = file.sha256?.plain_str()?.get(..16)?;
-            let size = file.size_bytes?.as_number()?;
-            self.sizes.push((u64::from_str_radix(digest, 16).ok()?, size.parse().ok()?));
+    /// Takes note of an entry's id, and of the digests and sizes of its files.
+    fn add<'t>(
+        &mut self,
+        id: Option<&str>,
+        files: impl Iterator<Item = (Option<&'t str>, Option<&'t str>)>,
+        seed: &RandomState,
+    ) -> Option<()> {
+        self.ids.push(seed.hash_one(id?));
+        for (digest, size) in files {
+            let digest = u64::from_str_radix(digest?.get(..16)?, 16).ok()?;
+            self.sizes.push((digest, size?.parse().ok()?));
         }
         Some(())
     }
 
-    #[expect(clippy::stable_sort_primitive, reason = "the stable sort sees the runs that are sorted already")]
     fn sort(&mut self) {
-        self.ids.sort();
-        self.sizes.sort();
+        self.ids.sort_unstable();
+        self.sizes.sort_unstable();
     }
 
     pub(super) fn extend(&mut self, other: Self) {
@@ -112,8 +191,10 @@ impl Marks {
     }
 
     /// Says that no id stands twice and that no digest has two sizes. If it does not say so, that may still hold.
+    #[expect(clippy::stable_sort_primitive, reason = "the stable sort sees the runs that are sorted already")]
     pub(super) fn surely_agree(mut self) -> bool {
-        self.sort();
+        self.ids.sort();
+        self.sizes.sort();
         self.ids.windows(2).all(|pair| pair[0] != pair[1])
             && self.sizes.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1)
     }

@@ -1,14 +1,6 @@
 //! A block of the index that moves along with the reader.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
-
-use crate::document::{Document, Slots};
-
-/// How much of the index stands in memory for each core: little enough for the core's own cache.
-const BLOCK_BYTES: usize = 512 << 10;
-
-/// So much can always be seen ahead. A longer entry is for others to read.
-const AHEAD_BYTES: usize = 64 << 10;
+use std::{fs::File, io, os::unix::fs::FileExt, str::Utf8Error};
 
 /// Something that can be read at any place, by several at once.
 pub(crate) trait Source: Sync {
@@ -53,8 +45,9 @@ pub(super) struct Window<'s, S: ?Sized> {
 }
 
 impl<'s, S: Source + ?Sized> Window<'s, S> {
-    pub(super) fn open(source: &'s S, start: u64) -> Self {
-        let mut window = Self { source, start, block: vec![0; BLOCK_BYTES], filled: 0, cursor: 0 };
+    /// Opens a window with room for so many bytes.
+    pub(super) fn open(source: &'s S, start: u64, room: usize) -> Self {
+        let mut window = Self { source, start, block: vec![0; room], filled: 0, cursor: 0 };
         window.look_ahead();
         window
     }
@@ -69,9 +62,11 @@ impl<'s, S: Source + ?Sized> Window<'s, S> {
         &self.block[self.cursor..self.filled]
     }
 
-    /// Reads the value that begins here, and says how long it is.
-    pub(super) fn document(&self, slots: &mut Slots) -> Option<(Document<'_>, usize)> {
-        Document::first(self.bytes(), slots)
+    /// Returns as much of it as is text.
+    pub(super) fn text(&self) -> &str {
+        let bytes = self.bytes();
+        let text = |error: Utf8Error| str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
+        str::from_utf8(bytes).unwrap_or_else(text)
     }
 
     /// Goes on, no farther than what is seen.
@@ -79,34 +74,18 @@ impl<'s, S: Source + ?Sized> Window<'s, S> {
         self.cursor = self.filled.min(self.cursor + count);
     }
 
-    /// Goes on to what is no white space, and returns it.
-    pub(super) fn next_byte(&mut self) -> Option<u8> {
-        loop {
-            self.look_ahead();
-            let blank = |it: &&u8| matches!(it, b' ' | b'\n' | b'\r' | b'\t');
-            let blanks = self.bytes().iter().take_while(blank).count();
-            self.advance(blanks);
-            match self.bytes().first() {
-                Some(byte) => return Some(*byte),
-                // Not one blank was left: this is the end.
-                None if blanks == 0 => return None,
-                None => {}
-            }
-        }
-    }
-
-    fn look_ahead(&mut self) {
-        if self.filled - self.cursor >= AHEAD_BYTES {
-            return;
-        }
+    /// Says whether more is seen now, which needs room.
+    pub(super) fn look_ahead(&mut self) -> bool {
         self.block.copy_within(self.cursor..self.filled, 0);
         self.start += self.cursor as u64;
         (self.filled, self.cursor) = (self.filled - self.cursor, 0);
-        while self.filled < BLOCK_BYTES {
+        let before = self.filled;
+        while self.filled < self.block.len() {
             match self.source.read_at(&mut self.block[self.filled..], self.start + self.filled as u64) {
-                Ok(0) | Err(_) => return,
+                Ok(0) | Err(_) => break,
                 Ok(count) => self.filled += count,
             }
         }
+        self.filled > before
     }
 }

@@ -4,34 +4,53 @@ use std::borrow::Cow;
 
 use base::EntryPath;
 
-use super::Artifact;
+use super::{Artifact, Facts};
 use crate::{
     document::Node,
     flaw::Flaw,
     schema::{data_path, plain_in_url},
 };
 
+/// So many names are compared each with each.
+const NAMES_COMPARED_MAX: usize = 16;
+
 pub(super) fn check(files: &[Artifact<'_>], flaws: &mut Vec<Flaw>) {
     let names = files.iter().filter_map(|it| it.name);
     let names = names.filter_map(|node| Some((node, node.as_str()?))).collect::<Vec<_>>();
     flaws.extend(names.iter().filter_map(|(node, name)| leaves(*node, name)));
-    if !surely_apart(&names) {
+    let texts = names.iter().map(|it| it.1.as_ref()).collect::<Vec<_>>();
+    if !surely_apart(&texts) {
         collisions(&names, flaws);
     }
 }
 
+/// Says that [`check`] has nothing to report.
+pub(super) fn surely_kept(facts: &Facts<'_>) -> bool {
+    let names = facts.files().filter_map(|it| it.name);
+    let (mut few, mut count) = ([""; NAMES_COMPARED_MAX], 0);
+    for name in names {
+        if count == NAMES_COMPARED_MAX || !surely_stays(name) {
+            return false;
+        }
+        few[count] = name;
+        count += 1;
+    }
+    surely_apart(&few[..count])
+}
+
 /// Says that a few plain names do not meet. If it does not say so, they still may not.
-fn surely_apart(names: &[(Node<'_>, Cow<'_, str>)]) -> bool {
-    let few = names.len() <= 16 && names.iter().all(|it| it.1.is_ascii());
+fn surely_apart(names: &[impl AsRef<str>]) -> bool {
+    let few = names.len() <= NAMES_COMPARED_MAX && names.iter().all(|it| it.as_ref().is_ascii());
     let meet = |one: &[u8], other: &[u8]| {
         let (short, long) = if one.len() < other.len() { (one, other) } else { (other, one) };
         let (start, rest) = long.split_at(short.len());
         rest.first().is_none_or(|it| *it == b'/') && start.eq_ignore_ascii_case(short)
     };
+    let apart = |one: &str, other: &str| !meet(one.as_bytes(), other.as_bytes());
     few && names
         .iter()
         .enumerate()
-        .all(|(at, (_, one))| names[..at].iter().all(|(_, other)| !meet(one.as_bytes(), other.as_bytes())))
+        .all(|(at, one)| names[..at].iter().all(|other| apart(one.as_ref(), other.as_ref())))
 }
 
 fn leaves(node: Node<'_>, path: &str) -> Option<Flaw> {
@@ -57,7 +76,7 @@ fn surely_stays(path: &str) -> bool {
     plain
         && !odd(&bytes[0])
         && !path.ends_with('/')
-        && bytes.windows(2).all(|pair| pair[0] != b'/' || !odd(&pair[1]))
+        && bytes.windows(2).fold(true, |so_far, pair| so_far & !((pair[0] == b'/') & odd(&pair[1])))
 }
 
 /// Reports names that are equal, that differ in case only, or of which one would be the other's folder.

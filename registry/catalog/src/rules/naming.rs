@@ -2,8 +2,40 @@
 
 use base::ModelId;
 
-use super::Parts;
+use super::{Facts, Parts};
 use crate::{document::Node, flaw::Flaw, schema::data_path};
+
+/// Licences that were seen to be well written, each compared with the next before that is parsed.
+#[derive(Debug, Default)]
+pub(crate) struct Licenses(Vec<String>);
+
+/// More different licences than this are parsed each time.
+const LICENSES_MAX: usize = 16;
+
+impl Licenses {
+    fn surely_hold(&mut self, text: &str) -> bool {
+        if self.0.iter().any(|it| it == text) {
+            return true;
+        }
+        let holds = is_plain_license(text) || spdx::Expression::parse(text).is_ok();
+        if holds && self.0.len() < LICENSES_MAX {
+            self.0.push(text.to_owned());
+        }
+        holds
+    }
+}
+
+/// Says that [`check`] has nothing to report.
+pub(super) fn surely_kept(facts: &Facts<'_>, licenses: &mut Licenses) -> bool {
+    let version = facts.version.and_then(|it| semver::Version::parse(it).ok());
+    let agree = facts
+        .id
+        .and_then(ModelId::parts_of)
+        .zip(version)
+        .is_some_and(|((chakra, major), version)| facts.chakra == Some(chakra) && version.major == major);
+    let pinned = facts.dataset_commit.is_some() && facts.training_commit.is_some();
+    agree && pinned && facts.license.is_some_and(|it| licenses.surely_hold(it))
+}
 
 pub(super) fn check(parts: &Parts<'_>, flaws: &mut Vec<Flaw>) {
     let version = parts.version.and_then(|it| Some((it, semver::Version::parse(&it.as_str()?))));
@@ -49,8 +81,7 @@ fn no_version(node: Node<'_>, cause: &semver::Error) -> Flaw {
 
 fn license(node: Node<'_>) -> Option<Flaw> {
     let text = node.as_str()?;
-    // Nearly every entry has one of a few identifiers alone; only the others are worth a parse.
-    if spdx::license_id(&text).is_some_and(|it| it.name == text && !it.is_deprecated()) {
+    if is_plain_license(&text) {
         return None;
     }
     let cause = spdx::Expression::parse(&text).err()?;
@@ -63,6 +94,11 @@ fn license(node: Node<'_>) -> Option<Flaw> {
              such as LicenseRef-llama3",
         ),
     })
+}
+
+/// Nearly every entry has one of a few identifiers alone; only the others are worth a parse.
+fn is_plain_license(text: &str) -> bool {
+    spdx::license_id(text).is_some_and(|it| it.name == text && !it.is_deprecated())
 }
 
 fn unpinned(node: Node<'_>) -> Option<Flaw> {

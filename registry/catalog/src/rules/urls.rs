@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use base::CommitId;
-use memchr::{memmem::Finder, memrchr};
+use memchr::{memchr, memmem::Finder, memrchr};
 use url::{Host, Url};
 
-use super::Artifact;
+use super::{Artifact, Facts, FileFacts};
 use crate::{
     document::Node,
     flaw::Flaw,
@@ -25,32 +25,68 @@ pub(super) fn check(files: &[Artifact<'_>], flaws: &mut Vec<Flaw>) {
     file(main, revision, flaws);
     let root = main.download_url.and_then(Node::plain_str).and_then(root).filter(|_| flaws.len() == before);
     for it in companions {
-        if root.is_none_or(|root| !surely_beside(it, root)) {
+        let (url, name) = (it.download_url.and_then(Node::plain_str), it.name.and_then(Node::plain_str));
+        if root.is_none_or(|root| !surely_beside(url, name, root)) {
             file(it, revision, flaws);
         }
     }
 }
 
+/// Says that [`check`] has nothing to report.
+pub(super) fn surely_kept(facts: &Facts<'_>) -> bool {
+    let (main, revision) = (facts.main(), facts.revision);
+    let root = main.download_url.and_then(root);
+    let beside = |it: &FileFacts<'_>| root.is_some_and(|root| surely_beside(it.download_url, it.name, root));
+    surely_fine(main, revision) && facts.companions().iter().all(|it| beside(it) || surely_fine(it, revision))
+}
+
+/// Says that there is nothing to report of a file, whatever stands beside it.
+fn surely_fine(file: &FileFacts<'_>, revision: Option<&str>) -> bool {
+    let Some(url) = file.download_url else { return true };
+    plain_https(url).is_some_and(|path| {
+        let named = file_of_revision(path).map(|it| it.0);
+        let pinned = named.is_none_or(|it| match revision {
+            Some(revision) => it == revision,
+            None => CommitId::parse(it).is_ok(),
+        });
+        // Nothing in a plain path is escaped.
+        let last = last_part(path);
+        pinned && (last.is_empty() || file.name.is_none_or(|it| last == last_part(it)))
+    })
+}
+
 /// Returns the beginning of a plain URL up to the files of a revision, if it has such a part.
 fn root(url: &str) -> Option<&str> {
-    let path = plain_https(url)?;
-    let mut at = url.len() - path.len();
-    let mut segments = path.split_inclusive('/');
-    for segment in segments.by_ref() {
-        at += segment.len();
-        if matches!(segment, "resolve/" | "raw/") {
-            return Some(&url[..at + segments.next().filter(|it| it.ends_with('/'))?.len()]);
+    let (_, file) = file_of_revision(plain_https(url)?)?;
+    Some(&url[..url.len() - file?.len()])
+}
+
+/// Returns which revision a path names, if it has such a part, and what follows it.
+fn file_of_revision(path: &str) -> Option<(&str, Option<&str>)> {
+    let next = |from: usize| memchr(b'/', &path.as_bytes()[from..]).map(|it| from + it);
+    let mut from = 0;
+    loop {
+        let end = next(from)?;
+        if matches!(&path[from..end], "resolve" | "raw") {
+            let named = &path[end + 1..];
+            return Some(
+                next(end + 1).map_or((named, None), |it| (&path[end + 1..it], Some(&path[it + 1..]))),
+            );
         }
+        from = end + 1;
     }
-    None
+}
+
+fn last_part(path: &str) -> &str {
+    &path[memrchr(b'/', path.as_bytes()).map_or(0, |it| it + 1)..]
 }
 
 /// Says that there is nothing to report of a companion: its URL begins as the main file's, of which there was nothing
 /// to report, does up to the revision, and ends with its name. If it does not say so, that may still hold.
-fn surely_beside(file: &Artifact<'_>, root: &str) -> bool {
-    let rest = file.download_url.and_then(Node::plain_str).and_then(|it| it.strip_prefix(root));
-    let Some((rest, name)) = rest.zip(file.name.and_then(Node::plain_str)) else { return false };
-    let last = &name[memrchr(b'/', name.as_bytes()).map_or(0, |it| it + 1)..];
+fn surely_beside(url: Option<&str>, name: Option<&str>, root: &str) -> bool {
+    let rest = url.and_then(|it| it.strip_prefix(root));
+    let Some((rest, name)) = rest.zip(name) else { return false };
+    let last = last_part(name);
     let folder = rest.strip_suffix(last).filter(|it| it.is_empty() || it.ends_with('/'));
     let dotted = rest.starts_with('.') || DOTTED.find(rest.as_bytes()).is_some();
     folder.is_some() && !last.is_empty() && plain_in_url(rest) && !dotted
@@ -175,7 +211,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::document::Document;
+    use crate::{document::Document, rules::Fact};
 
     #[test]
     fn only_what_the_parser_would_leave_as_it_is_counts_as_plain() {
@@ -230,7 +266,20 @@ mod tests {
             for it in &files {
                 super::file(it, revision, &mut expected);
             }
-            prop_assert_eq!(found, expected);
+            prop_assert_eq!(found, &expected[..]);
+            let mut facts = Facts::default();
+            for (number, (url, name)) in urls.iter().zip(&names).enumerate() {
+                if number > 0 {
+                    facts.next_file();
+                }
+                facts.tell(Fact::DownloadUrl, url);
+                facts.tell(Fact::Name, name);
+            }
+            let pin = format!("{}1", "0".repeat(39));
+            if pinned {
+                facts.tell(Fact::Revision, &pin);
+            }
+            prop_assert!(expected.is_empty() || !surely_kept(&facts), "{:?}", expected);
         }
 
         #[test]

@@ -5,9 +5,16 @@
 //! - A shape is made from the schema itself. A keyword, pattern or format that is not known here gives no shape at
 //!   all, so that no rule of the schema is ever passed over.
 
-use serde_json::Value;
+mod make;
+mod skim;
+mod steps;
 
-use crate::document::{Kind, Node};
+pub(crate) use self::{skim::Skim, steps::Steps};
+use super::texts::Check;
+use crate::{
+    document::{Kind, Node},
+    rules::Fact,
+};
 
 /// What a value has to look like.
 #[derive(Debug, Default)]
@@ -24,14 +31,16 @@ pub(super) struct Shape {
     choices: Option<Vec<Box<str>>>,
     characters_min: usize,
     characters_max: Option<usize>,
-    checks: Vec<fn(&str) -> bool>,
+    checks: Vec<Check>,
     minimum: Option<f64>,
     maximum: Option<f64>,
     whole_number: bool,
+    /// What the rules want to know of a value that stands here.
+    fact: Option<Fact>,
+    /// Which of the [`Steps`] belong to it as an object, and which as an array: these and the next ones.
+    object_step: usize,
+    array_step: usize,
 }
-
-/// So deep references are followed: a schema that refers to itself has no shape.
-const DEPTH_MAX: usize = 16;
 
 /// So many elements are compared with each other.
 const UNIQUE_MAX: usize = 32;
@@ -40,19 +49,6 @@ const UNIQUE_MAX: usize = 32;
 const DIGITS_MAX: usize = 15;
 
 impl Shape {
-    /// Reads the schema that a pointer names. Returns `None` if it says something that is not known here.
-    pub(super) fn of(schema: &Value, pointer: &str) -> Option<Self> {
-        let draft = schema["$schema"].as_str()?.trim_end_matches('#');
-        (draft == "http://json-schema.org/draft-07/schema").then_some(())?;
-        shape(schema, schema.pointer(pointer)?, 0)
-    }
-
-    /// Leaves the elements of a property to others.
-    pub(super) fn without_elements_of(mut self, property: &str) -> Self {
-        self.properties.iter_mut().filter(|it| *it.0 == *property).for_each(|it| it.1.items = None);
-        self
-    }
-
     /// Says that a value keeps the schema. If it does not say so, the value still may.
     pub(super) fn surely_fits(&self, node: Node<'_>) -> bool {
         let kind = node.kind();
@@ -95,10 +91,12 @@ impl Shape {
     }
 
     fn number_fits(&self, text: &str) -> bool {
-        let whole = || !text.contains(['.', 'e', 'E']);
+        let digits = text.bytes().all(|it| it.is_ascii_digit());
+        let exponent = || text.bytes().any(|it| matches!(it, b'e' | b'E'));
+        let whole = || digits || !(text.bytes().any(|it| it == b'.') || exponent());
         let bounded = || {
-            let plain = text.len() <= DIGITS_MAX && !text.contains(['e', 'E']);
-            let Some(number) = text.parse::<f64>().ok().filter(|_| plain) else { return false };
+            let plain = text.len() <= DIGITS_MAX && (digits || !exponent());
+            let Some(number) = plain.then(|| double(text, digits)).flatten() else { return false };
             self.minimum.is_none_or(|it| number >= it) && self.maximum.is_none_or(|it| number <= it)
         };
         let free = self.minimum.is_none() && self.maximum.is_none();
@@ -114,13 +112,28 @@ impl Shape {
             && long
             && text.len() >= self.characters_min.min(1)
             && chosen
-            && self.checks.iter().all(|check| check(text))
+            && self.checks.iter().all(|it| (it.fits)(text))
+    }
+
+    /// Says that only texts fit that stand in JSON as they are.
+    fn is_plain(&self) -> bool {
+        self.choices.is_some() || self.checks.iter().any(|it| it.plain)
     }
 
     fn takes_any_text(&self) -> bool {
         let any_length = self.characters_min == 0 && self.characters_max.is_none();
         any_length && self.choices.is_none() && self.checks.is_empty()
     }
+}
+
+/// Reads a short number.
+fn double(text: &str, digits: bool) -> Option<f64> {
+    if digits {
+        // So few digits are a double as they are.
+        #[expect(clippy::cast_precision_loss, reason = "up to fifteen digits nothing is lost")]
+        return text.parse::<u64>().ok().map(|it| it as f64);
+    }
+    text.parse().ok()
 }
 
 fn surely_differ(array: Node<'_>) -> bool {
@@ -130,66 +143,6 @@ fn surely_differ(array: Node<'_>) -> bool {
     })
 }
 
-fn bit(kind: Kind) -> u8 {
+const fn bit(kind: Kind) -> u8 {
     1 << kind as u8
-}
-
-fn shape(root: &Value, schema: &Value, depth: usize) -> Option<Shape> {
-    let schema = schema.as_object().filter(|_| depth < DEPTH_MAX)?;
-    if let Some(pointer) = schema.get("$ref") {
-        // Draft 7 ignores what stands beside a reference.
-        return shape(root, root.pointer(pointer.as_str()?.strip_prefix('#')?)?, depth + 1);
-    }
-    let mut shape = Shape { kinds: u8::MAX, ..Shape::default() };
-    if let Some(properties) = schema.get("properties") {
-        for (name, property) in properties.as_object()? {
-            shape.properties.push((name.as_str().into(), self::shape(root, property, depth + 1)?));
-        }
-    }
-    (shape.properties.len() <= 64).then_some(())?;
-    for (keyword, value) in schema {
-        apply(&mut shape, root, keyword, value, depth)?;
-    }
-    Some(shape)
-}
-
-fn apply(shape: &mut Shape, root: &Value, keyword: &str, value: &Value, depth: usize) -> Option<()> {
-    let count = || usize::try_from(value.as_u64()?).ok();
-    match keyword {
-        "$schema" | "$id" | "title" | "description" | "definitions" | "properties" => {}
-        "type" => (shape.kinds, shape.whole_number) = (kinds(value.as_str()?)?, value == "integer"),
-        "additionalProperties" => shape.closed = !value.as_bool()?,
-        "required" => {
-            for name in value.as_array()? {
-                let at =
-                    shape.properties.iter().position(|it| *it.0 == *name.as_str().unwrap_or_default())?;
-                shape.required |= 1 << at;
-            }
-        }
-        "items" => shape.items = Some(Box::new(self::shape(root, value, depth + 1)?)),
-        "minItems" => shape.items_min = count()?,
-        "uniqueItems" => shape.items_unique = value.as_bool()?,
-        "minLength" => shape.characters_min = count()?,
-        "maxLength" => shape.characters_max = Some(count()?),
-        "minimum" => shape.minimum = Some(value.as_f64()?),
-        "maximum" => shape.maximum = Some(value.as_f64()?),
-        "enum" => shape.choices = value.as_array()?.iter().map(|it| it.as_str().map(Box::from)).collect(),
-        "pattern" => shape.checks.push(super::texts::pattern(value.as_str()?)?),
-        "format" => shape.checks.push(super::texts::format(value.as_str()?)?),
-        _ => return None,
-    }
-    // A list of choices that are not all texts gave none.
-    (keyword != "enum" || shape.choices.is_some()).then_some(())
-}
-
-fn kinds(name: &str) -> Option<u8> {
-    Some(match name {
-        "object" => bit(Kind::Object),
-        "array" => bit(Kind::Array),
-        "string" => bit(Kind::String) | bit(Kind::Escaped),
-        "number" | "integer" => bit(Kind::Number),
-        "boolean" => bit(Kind::True) | bit(Kind::False),
-        "null" => bit(Kind::Null),
-        _ => return None,
-    })
 }

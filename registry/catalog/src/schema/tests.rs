@@ -40,12 +40,54 @@ fn verdicts(contract: &Contract, text: &str) -> (bool, bool) {
     let document = Document::parse(text.as_bytes()).unwrap();
     let root = document.root();
     let surely = contract.shapes.as_ref().unwrap().entry.surely_fits(root);
+    assert!(surely || !is_skimmed(contract, text), "{text}");
     (surely, contract.judges().entry.is_valid(View::InDocument(root)))
+}
+
+/// Says whether an entry is passed without being parsed, behind one that is laid out alike.
+fn is_skimmed(contract: &Contract, text: &str) -> bool {
+    let first = whole_entry().to_string();
+    let both = format!("{first}{text}");
+    let mut steps = Steps::default();
+    let mut skim = contract.skim(&both, &mut steps).unwrap();
+    assert_eq!(skim.entry(0).map(|it| it.1), Some(first.len()));
+    skim.entry(first.len()).is_some_and(|it| it.1 == both.len())
 }
 
 #[test]
 fn our_schema_compiles_and_a_whole_entry_is_seen_to_fit_at_once() {
     assert_eq!(verdicts(&Contract::ours(), &whole_entry().to_string()), (true, true));
+}
+
+#[test]
+fn an_entry_is_passed_without_being_parsed_however_it_is_laid_out() {
+    let contract = Contract::ours();
+    let mut short = whole_entry();
+    for (object, member) in
+        [("", "notes"), ("", "description"), ("/artifact", "files"), ("/training", "hardware")]
+    {
+        short.pointer_mut(object).unwrap().as_object_mut().unwrap().remove(member);
+    }
+    for entry in [whole_entry(), short] {
+        assert!(is_skimmed(&contract, &entry.to_string()), "{entry}");
+        assert!(is_skimmed(&contract, &serde_json::to_string_pretty(&entry).unwrap()), "{entry:#}");
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_is_not_passed_over() {
+    let contract = Contract::ours();
+    let whole = whole_entry().to_string();
+    for (key, twice) in [
+        ("\"license\":\"MIT\"", "\"license\":\"MIT\",\"license\":\"MIT\""),
+        ("\"loss\":0.5", "\"loss\":0.5,\"loss\":0.5"),
+        ("\"loss\":0.5", "\"f1\":0.5,\"loss\":0.5,\"f1\":0.5"),
+        ("\"loss\":0.5", "\"f1\":0.5,\"\\u00661\":0.5"),
+        ("\"loss\":0.5", "\"f1\":{\"a\":1,\"a\":1}"),
+    ] {
+        let entry = whole.replace(key, twice);
+        assert!(entry != whole && !is_skimmed(&contract, &entry), "{entry}");
+    }
 }
 
 #[test]

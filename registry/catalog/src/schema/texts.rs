@@ -1,28 +1,37 @@
 //! The patterns and formats of our schema as plain code. Each says yes, or leaves the text to the validator.
 
-/// Returns the check that stands for a pattern.
-pub(super) fn pattern(pattern: &str) -> Option<fn(&str) -> bool> {
-    Some(match pattern {
-        "^[a-f0-9]{64}$" => |it| it.len() == 64 && hex(it),
-        "^[a-f0-9]{40}$" => |it| it.len() == 40 && hex(it),
-        "^[a-f0-9]{7,40}$" => |it| (7..=40).contains(&it.len()) && hex(it),
-        "^[a-z0-9][a-z0-9-]*[a-z0-9]$" => hyphenated,
-        r"^\d+\.\d+\.\d+(-[a-zA-Z0-9.-]+)?(\+[a-zA-Z0-9.-]+)?$" => version,
-        "^[^:]+:." => |it| {
-            let graphic = |at: usize| it[at + 1..].starts_with(|it: char| it.is_ascii_graphic());
-            it.starts_with("https:/") || it.find(':').is_some_and(|at| at > 0 && graphic(at))
-        },
-        _ => return None,
-    })
+/// A check that takes the place of a pattern or a format.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Check {
+    pub(super) fits: fn(&str) -> bool,
+    /// Whether only texts fit that stand in JSON as they are: printable ASCII without quotes and backslashes.
+    pub(super) plain: bool,
 }
 
-/// Returns the check that stands for a format.
-pub(super) fn format(format: &str) -> Option<fn(&str) -> bool> {
-    Some(match format {
-        "uri" => web_address,
-        "date-time" => universal_time,
-        _ => return None,
-    })
+impl Check {
+    /// Returns the check that stands for a pattern.
+    pub(super) fn of_pattern(pattern: &str) -> Option<Self> {
+        let plain = |fits| Some(Self { fits, plain: true });
+        match pattern {
+            "^[a-f0-9]{64}$" => plain(|it| it.len() == 64 && hex(it)),
+            "^[a-f0-9]{40}$" => plain(|it| it.len() == 40 && hex(it)),
+            "^[a-f0-9]{7,40}$" => plain(|it| (7..=40).contains(&it.len()) && hex(it)),
+            "^[a-z0-9][a-z0-9-]*[a-z0-9]$" => plain(hyphenated),
+            r"^\d+\.\d+\.\d+(-[a-zA-Z0-9.-]+)?(\+[a-zA-Z0-9.-]+)?$" => plain(version),
+            "^[^:]+:." => Some(Self { fits: something_behind_a_colon, plain: false }),
+            _ => None,
+        }
+    }
+
+    /// Returns the check that stands for a format.
+    pub(super) fn of_format(format: &str) -> Option<Self> {
+        let plain = |fits| Some(Self { fits, plain: true });
+        match format {
+            "uri" => plain(web_address),
+            "date-time" => plain(universal_time),
+            _ => None,
+        }
+    }
 }
 
 /// Looks at all bytes without a branch on any, so that the compiler takes sixteen of them at once.
@@ -48,6 +57,11 @@ fn hex(text: &str) -> bool {
 fn hyphenated(text: &str) -> bool {
     let plain = |it| within(it, b'a', b'z') | within(it, b'0', b'9') | within(it, b'-', b'-');
     every(text, plain) && text.len() >= 2 && !text.starts_with('-') && !text.ends_with('-')
+}
+
+fn something_behind_a_colon(text: &str) -> bool {
+    let graphic = |at: usize| text[at + 1..].starts_with(|it: char| it.is_ascii_graphic());
+    text.starts_with("https:/") || text.find(':').is_some_and(|at| at > 0 && graphic(at))
 }
 
 /// A version without build metadata.

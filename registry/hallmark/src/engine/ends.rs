@@ -203,7 +203,6 @@ impl Engine {
                     publishing += usize::from(self.publish_on_disk(repo, &model));
                 }
             }
-            // Its turn comes with the graph: whoever waits for its end waits for that.
             End::Waiting { why } => {
                 self.enter(&mut model, State::Queued, texts(&why).into_iter().chain(stays).collect(), now);
             }

@@ -16,7 +16,7 @@ use ledger::{
 use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::{Inner, Ledger};
+use super::{Followed, Inner, Ledger};
 use crate::{
     ancestry::Ancestry,
     config::{LedgerConfig, RulesMode},
@@ -91,6 +91,7 @@ impl Ledger {
         ancestry.follow(&log);
         let inner = Inner {
             log,
+            followed: Followed::new(config.follow.iter().map(|it| it.0.to_string())),
             ancestry,
             growth,
             gate: RwLock::default(),

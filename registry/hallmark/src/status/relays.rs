@@ -52,11 +52,15 @@ impl From<RelayStatus> for Relay {
 
 /// Draws the relays under a head; nothing where there are none.
 pub(super) fn table(relays: &[Relay], now: UnixSeconds) -> String {
-    if relays.is_empty() {
+    columns(["RELAY", "STANDS", "HAS", "WAITING", "WHY"], relays.iter().map(|it| it.cells(now)))
+}
+
+/// Draws rows in columns under a head; nothing where there are none. What is counted stands to the right.
+pub(super) fn columns(head: [&str; 5], rows: impl Iterator<Item = [String; 5]>) -> String {
+    let lines = std::iter::once(head.map(str::to_owned)).chain(rows).collect::<Vec<_>>();
+    if lines.len() == 1 {
         return String::new();
     }
-    let head = ["RELAY", "STANDS", "HAS", "WAITING", "WHY"].map(str::to_owned);
-    let lines = std::iter::once(head).chain(relays.iter().map(|it| it.cells(now))).collect::<Vec<_>>();
     let width = |at: usize| lines.iter().map(|it| it[at].len()).max().unwrap_or(0);
     let widths: [usize; 4] = std::array::from_fn(width);
     let line = |cells: &[String; 5]| {

@@ -1,4 +1,4 @@
-//! `hallmark status --watch`: the table, drawn again whenever something happens. Without a terminal to draw on, one
+//! `hallmark status --watch`: the tables, drawn again whenever something happens. Without a terminal to draw on, one
 //! line for each change.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Row, Sheet, again, one_line};
+use super::{Row, Sheet, again, below, one_line};
 use crate::{
     news::ModelNews,
     out,
@@ -43,14 +43,19 @@ async fn draw(daemon: &Remote, term: &Term) -> anyhow::Result<()> {
     let mut events = daemon.watch(None).await?;
     loop {
         let mut rows = daemon.rows().await?;
-        let moves = rows.iter().any(|it| it.progress.is_some() || it.retry_at.is_some());
-        let height = usize::from(term.size().0).saturating_sub(3).max(1);
+        let (relays, graph) = (daemon.relays().await?, daemon.graph().await?);
+        let now = SystemClock.now();
+        let below = below(&relays.relays, &relays.follows, graph.as_ref(), now);
+        // Relays make no news: where there are any, how they stand is asked for again and again.
+        let moves = !below.is_empty() || rows.iter().any(|it| it.progress.is_some() || it.retry_at.is_some());
+        let height = usize::from(term.size().0).saturating_sub(3 + below.lines().count()).max(1);
         let left_out = fit(&mut rows, height);
         let sheet = Sheet { why_lines_max: 1, ..Sheet::of_terminal() };
-        let mut text = sheet.table(&rows, SystemClock.now());
+        let mut text = sheet.table(&rows, now);
         if left_out > 0 {
             text = format!("{text}and {left_out} more: hallmark status\n");
         }
+        text += &below;
         term.clear_screen().context("clear the terminal")?;
         out::print(&text)?;
         if moves {
@@ -85,7 +90,10 @@ async fn next(events: &mut Events) -> anyhow::Result<()> {
 
 async fn lines(daemon: &Remote) -> anyhow::Result<()> {
     let mut events = daemon.watch(None).await?;
-    out::print(&Sheet::of_terminal().table(&daemon.rows().await?, SystemClock.now()))?;
+    let now = SystemClock.now();
+    out::print(&Sheet::of_terminal().table(&daemon.rows().await?, now))?;
+    let (relays, graph) = (daemon.relays().await?, daemon.graph().await?);
+    out::print(&below(&relays.relays, &relays.follows, graph.as_ref(), now))?;
     loop {
         let event = events.next().await?.context("the daemon has ended, or its news were read too slowly")?;
         if event.kind != "model" {

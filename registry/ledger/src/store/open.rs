@@ -14,7 +14,8 @@ use super::{Store, StoreError};
 const APPLICATION_ID: i64 = 0x484c_4d4b;
 
 /// Each takes the schema one step further. What was released is never changed, only followed.
-const MIGRATIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("outbox.sql")];
+const MIGRATIONS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("outbox.sql"), include_str!("inbox.sql")];
 
 /// Files up to this size are read through when they are opened; larger ones while they are in use.
 const READ_THROUGH_BYTES_MAX: u64 = 64 << 20;

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use axum::{Json, extract::State};
+use axum::{
+    Json,
+    extract::{RawQuery, State},
+};
 use base::ModelId;
 use ledger::{Accepted, EventId, Filter, Kind, StoreError, Stored};
 use serde::Serialize;
@@ -11,6 +14,7 @@ use utoipa::ToSchema;
 use super::{
     super::{App, Problem, input::Named},
     Place, Reader,
+    spaces::numbers,
 };
 use crate::ledger::Ledger;
 
@@ -69,9 +73,13 @@ struct Edge {
 /// The events about a model, who signed each, where the log has them, and which rests on which.
 #[utoipa::path(
     get, path = "/v1/models/{id}/provenance", tag = "ledger",
-    params(("id" = String, Path, description = "the model's id")),
+    params(
+        ("id" = String, Path, description = "the model's id"),
+        ("at" = Option<u64>, Query, description = "as it was when the log had so many events"),
+    ),
     responses(
         (status = 200, description = "the graph", body = Graph),
+        (status = 400, description = "a condition that cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "no such model, or no log", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -79,9 +87,11 @@ pub(super) async fn show(
     State(app): State<App>,
     reader: Reader,
     Named(id): Named,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Graph>, Problem> {
     let name = id.clone();
-    let graph = reader.read(move |reader| graph(reader, &name)).await?;
+    let at = numbers(query.as_deref(), &["at"])?.remove("at");
+    let graph = reader.at(at).read(move |reader| graph(reader, &name)).await?;
     let is_known = ModelId::parse(&id).is_ok_and(|id| app.world().models.contains_key(&id));
     if graph.nodes.is_empty() && !is_known {
         return Err(Problem::no_such_model(format!("neither the index nor the log knows {id}")));
@@ -106,7 +116,7 @@ fn graph(reader: &Reader, model: &str) -> Result<Graph, StoreError> {
         }
         let accepted = stored.event()?;
         for parent in accepted.event.parents().into_iter().filter(|it| !found.contains_key(it)) {
-            match ledger.log().by_id(parent)?.filter(|it| reader.sees(it.kind)) {
+            match ledger.log().by_id(parent)?.filter(|it| reader.sees(it.kind) && reader.had(it.at.seq)) {
                 Some(_) if found.len() + waiting.len() > NODES_MAX => is_cut = true,
                 Some(parent) => waiting.push(parent),
                 None => drop(missing.insert(parent)),

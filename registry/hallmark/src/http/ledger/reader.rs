@@ -43,6 +43,11 @@ impl Reader {
         self.is_operator || !self.ledger.is_private(kind)
     }
 
+    /// Says whether the log had the event of a place at that moment.
+    pub(super) fn had(&self, seq: u64) -> bool {
+        self.at.is_none_or(|at| seq < at)
+    }
+
     /// Puts a filter into a question about the log as it was at that moment.
     pub(super) fn query(&self, filter: Filter) -> Query {
         Query { filter, size: self.at, after: None }

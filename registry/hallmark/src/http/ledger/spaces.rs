@@ -267,7 +267,7 @@ fn limit(asked: &BTreeMap<String, u64>) -> Result<u64, Problem> {
 }
 
 /// Reads a query string of numbers.
-fn numbers(query: Option<&str>, names: &[&str]) -> Result<BTreeMap<String, u64>, Problem> {
+pub(super) fn numbers(query: Option<&str>, names: &[&str]) -> Result<BTreeMap<String, u64>, Problem> {
     let mut numbers = BTreeMap::new();
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         // SQLite's numbers end there.
