@@ -125,11 +125,13 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use base::{UnixSeconds, time::HandClock};
+    use tempfile::TempDir;
 
     use super::*;
     use crate::{
         Log, Objection, Options, Outcome, Policy, Prepared, Scheme, SecretKey, Sid,
         kinds::{Operation, Post},
+        log::ERA_EVENTS,
     };
 
     const NOW: UnixSeconds = UnixSeconds(1_000_000);
@@ -175,28 +177,37 @@ mod tests {
         }
     }
 
+    fn open(folder: &TempDir, folds: Vec<Arc<dyn Derived>>) -> Log {
+        let clock = Arc::new(HandClock::at(NOW));
+        let options = Options { policy: Policy::default(), clock, folds, observer: None };
+        Log::open(&folder.path().join("ledger.sqlite"), options).unwrap()
+    }
+
+    fn say(text: &str, second: u64) -> Prepared {
+        let sid = Some(Sid::parse("0xMG").unwrap());
+        let content = text.to_owned();
+        let operation = Operation { created_at: UnixSeconds(second), sid, content, ..Operation::default() };
+        let key = SecretKey::from_bytes([9; 32]).unwrap();
+        Prepared::from(key.sign(Post::default().draft(operation), Scheme::Sdk))
+    }
+
+    #[test]
+    fn what_caught_up_with_much_is_kept_before_anything_else_happens() {
+        let kept = |log: &Log| log.write(|store| store.snapshot("picky", 1)).unwrap().map(|it| it.0);
+        for (events, expected) in [(ERA_EVENTS - 1, None), (ERA_EVENTS + 3, Some(ERA_EVENTS + 3))] {
+            let folder = tempfile::tempdir().unwrap();
+            let log = open(&folder, vec![]);
+            log.append((0..events).map(|it| say(&it.to_string(), it)).collect()).unwrap();
+            drop(log);
+            // Whoever kills it now finds that work done at the next start.
+            assert_eq!(kept(&open(&folder, vec![Arc::new(Picky::default())])), expected);
+        }
+    }
+
     #[test]
     fn what_is_derived_may_object_within_a_batch_too() {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options {
-            policy: Policy::default(),
-            clock: Arc::new(HandClock::at(NOW)),
-            folds: vec![Arc::new(Picky::default())],
-            observer: None,
-        };
-        let log = Log::open(&folder.path().join("ledger.sqlite"), options).unwrap();
-        let say = |text: &str, second: u64| {
-            let sid = Some(Sid::parse("0xMG").unwrap());
-            let operation = Operation {
-                created_at: UnixSeconds(second),
-                sid,
-                content: text.to_owned(),
-                ..Operation::default()
-            };
-            Prepared::from(
-                SecretKey::from_bytes([9; 32]).unwrap().sign(Post::default().draft(operation), Scheme::Sdk),
-            )
-        };
+        let log = open(&folder, vec![Arc::new(Picky::default())]);
         let outcomes = log.append(vec![say("a", 1), say("a", 2), say("b", 3)]).unwrap();
         let refused = |it: &Outcome| match it {
             Outcome::Refused(why) => Some(format!("{}: {why}", why.prefix())),

@@ -32,12 +32,14 @@ use std::{
 
 use base::Clock;
 
+#[cfg(test)]
+pub(crate) use self::era::ERA_EVENTS;
+use self::{check::Loaded, shared::Shared, writer::Writer};
 pub use self::{
     prepared::{ClaimError, Prepared, verify_batch},
     query::{PageMark, Query},
     view::{SpaceView, Walk},
 };
-use self::{shared::Shared, writer::Writer};
 use crate::{
     admission::{Policy, Refusal},
     event::Accepted,
@@ -117,7 +119,7 @@ impl Log {
     pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
         let lock = lock(path)?;
         let store = Store::open(path)?;
-        let (shared, state) = check::load(&store, path, &options.folds)?;
+        let Loaded { shared, state, caught_up } = check::load(&store, path, &options.folds)?;
         let shared = Arc::new(shared);
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let Options { policy, clock, folds, observer } = options;
@@ -126,7 +128,7 @@ impl Log {
         let writer = Writer { store, shared: own, waiting: count, policy, clock, folds, observer, state };
         let thread = std::thread::Builder::new().name("ledger-writer".to_owned());
         let io = |source| OpenError::Io { path: path.to_owned(), source };
-        let thread = thread.spawn(move || writer.run(&queue)).map_err(io)?;
+        let thread = thread.spawn(move || writer.run(&queue, caught_up)).map_err(io)?;
         Ok(Self { shared, jobs: Some(jobs), waiting, thread: Some(thread), _lock: lock })
     }
 

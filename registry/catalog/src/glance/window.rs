@@ -66,7 +66,8 @@ impl<'s, S: Source + ?Sized> Window<'s, S> {
     pub(super) fn text(&self) -> &str {
         let bytes = self.bytes();
         let text = |error: Utf8Error| str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
-        str::from_utf8(bytes).unwrap_or_else(text)
+        // The quick one does not say how far it came; most blocks do not end within a character.
+        simdutf8::basic::from_utf8(bytes).or_else(|_| str::from_utf8(bytes)).unwrap_or_else(text)
     }
 
     /// Goes on, no farther than what is seen.

@@ -22,17 +22,21 @@ use crate::{
 /// Logs of up to so many events are read through when they are opened.
 const READ_THROUGH_EVENTS_MAX: u64 = 2 * ERA_EVENTS;
 
+/// A log that was brought up.
+pub(super) struct Loaded {
+    pub(super) shared: Shared,
+    pub(super) state: State,
+    /// Whether a fold was given so much that it should not be given it again, whatever happens next.
+    pub(super) caught_up: bool,
+}
+
 /// Brings a log up, or says how it is damaged.
-pub(super) fn load(
-    store: &Store,
-    path: &Path,
-    folds: &[Arc<dyn Derived>],
-) -> Result<(Shared, State), OpenError> {
+pub(super) fn load(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<Loaded, OpenError> {
     let damaged = |source| OpenError::Damaged { path: path.to_owned(), source };
     bring_up(store, path, folds).map_err(damaged)
 }
 
-fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<(Shared, State), DamageError> {
+fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<Loaded, DamageError> {
     let state = State::load(store).map_err(row)?;
     let size = store.size().map_err(row)?;
     if state.frontier.size() != size {
@@ -71,7 +75,8 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<(S
     damage?;
     names.extend(new_names);
     let head = (size, state.frontier.root());
-    Ok((Shared::new(path.to_owned(), era, closed, names, head), state))
+    let shared = Shared::new(path.to_owned(), era, closed, names, head);
+    Ok(Loaded { shared, state, caught_up: size.saturating_sub(unseen) >= ERA_EVENTS })
 }
 
 /// The first eight bytes of an id or a body, and the place of the event.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How many events make an era. Part of the file's format; tests have short ones, to see several.
-pub(super) const ERA_EVENTS: u64 = if cfg!(test) { 64 } else { 1 << 14 };
+pub(crate) const ERA_EVENTS: u64 = if cfg!(test) { 64 } else { 1 << 14 };
 
 /// What is indexed of one event, computed before it has its place.
 #[derive(Clone, Debug)]

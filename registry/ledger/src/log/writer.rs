@@ -67,8 +67,11 @@ impl State {
 }
 
 impl Writer {
-    /// Works until nobody can ask for anything any more.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+    /// Works until nobody can ask for anything any more. Keeps the folds first if they have just caught up with much.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>, caught_up: bool) {
+        if caught_up {
+            self.keep_folds();
+        }
         while let Ok(first) = jobs.recv() {
             let (mut batch, mut events) = (Vec::new(), 0);
             let mut next = Some(first);
@@ -92,9 +95,7 @@ impl Writer {
             self.answer(batch);
         }
         // The folds' state is written once more, so that the next start has nothing to apply.
-        if let Err(error) = self.save_folds() {
-            self.shared.note_failure(&Arc::new(error));
-        }
+        self.keep_folds();
     }
 
     /// Appends the events of some jobs and answers each job.
@@ -179,9 +180,11 @@ impl Writer {
         Ok(())
     }
 
-    fn save_folds(&mut self) -> Result<(), StoreError> {
+    fn keep_folds(&mut self) {
         let folds = &self.folds;
-        self.store.transact(|store| save(store, folds))
+        if let Err(error) = self.store.transact(|store| save(store, folds)) {
+            self.shared.note_failure(&Arc::new(error));
+        }
     }
 }
 
