@@ -53,7 +53,7 @@ pub struct WatchOptions {
 impl Default for WatchOptions {
     fn default() -> Self {
         Self {
-            quiet: Duration::from_millis(30),
+            quiet: Duration::from_millis(20),
             patience: Duration::from_millis(500),
             poll_every: Duration::from_secs(1),
             look_every: Duration::from_secs(5),
