@@ -51,7 +51,7 @@ use crate::{
     host::{Host, Place},
     ledger::Ledger,
     metrics::Metrics,
-    news::{ModelNews, News},
+    news::{Draft, ModelNews, News},
     order::{Choice, Places, choose, misfiled_text, missing_text},
     state::State,
     world::World,
@@ -80,6 +80,8 @@ pub(crate) struct Engine {
     world: World,
     worlds: watch::Sender<Arc<World>>,
     news: Arc<News>,
+    /// What is told as soon as the world shows it.
+    untold: Vec<Draft>,
     metrics: Arc<Metrics>,
     jobs: FuturesUnordered<Job>,
     /// Models that are at work: which job's end counts, and how to call it off.
@@ -139,6 +141,7 @@ impl Engine {
             world,
             worlds,
             news,
+            untold: Vec::new(),
             metrics,
             jobs: FuturesUnordered::new(),
             at_work: BTreeMap::new(),
@@ -234,13 +237,12 @@ impl Engine {
         let Some(index) = self.world.index().map(Arc::clone) else { return self.publish() };
         let host = Arc::clone(&self.tools.host);
         let (wants, missing) = self.wants(&host, &index);
-        for (id, text) in missing.iter().filter(|(id, _)| !self.world.missing.contains_key(*id)) {
+        let known = std::mem::replace(&mut self.world.missing, missing.clone());
+        for (id, text) in missing.into_iter().filter(|(id, _)| !known.contains_key(id)) {
             tracing::warn!("{text}");
-            let (id, why) = (id.clone(), vec![text.clone()]);
-            let news = ModelNews { id, from: None, state: State::Missing, why, retry_at: None };
-            self.news.tell("model", &news);
+            let why = vec![text];
+            self.tell("model", &ModelNews { id, from: None, state: State::Missing, why, retry_at: None });
         }
-        self.world.missing = missing;
         let grounds = Grounds {
             index: &index,
             wants: &wants,

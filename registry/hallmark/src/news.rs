@@ -25,6 +25,23 @@ pub(crate) struct Item {
     pub(crate) json: String,
 }
 
+/// What is to be told, written down.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    kind: &'static str,
+    json: String,
+}
+
+impl Draft {
+    /// Writes something down; nothing if that cannot be done.
+    pub(crate) fn of(kind: &'static str, what: &impl Serialize) -> Option<Self> {
+        let written = serde_json::to_string(what);
+        let trouble =
+            |error: &serde_json::Error| tracing::error!("An item of news could not be written: {error}");
+        Some(Self { kind, json: written.inspect_err(trouble).ok()? })
+    }
+}
+
 /// How a model stands from now on: an item of the kind `model`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ModelNews {
@@ -75,10 +92,13 @@ impl News {
 
     /// Tells everybody.
     pub(crate) fn tell(&self, kind: &'static str, what: &impl Serialize) {
-        let json = match serde_json::to_string(what) {
-            Ok(json) => json,
-            Err(error) => return tracing::error!("An item of news could not be written: {error}"),
-        };
+        if let Some(draft) = Draft::of(kind, what) {
+            self.spread(draft);
+        }
+    }
+
+    /// Tells everybody what was written down.
+    pub(crate) fn spread(&self, Draft { kind, json }: Draft) {
         let mut past = self.past.lock().unwrap_or_else(PoisonError::into_inner);
         past.last += 1;
         let item = Arc::new(Item { number: past.last, kind, json });

@@ -126,7 +126,7 @@ impl Engine {
                 tracing::error!("The config was not taken, the one before stays in force: {error:#}");
             }
         }
-        self.news.tell("config", &serde_json::json!({ "error": self.world.config_trouble }));
+        self.tell("config", &serde_json::json!({ "error": self.world.config_trouble }));
         self.follower.ask_reload();
         self.publish();
         taken

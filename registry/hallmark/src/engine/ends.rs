@@ -5,13 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use base::{Clock as _, ModelId, SystemClock, UnixSeconds};
+use base::{Clock as _, ModelId, Sha256, SystemClock, UnixSeconds};
 use catalog::Index;
-use vault::view::RepoName;
+use vault::{Want, view::RepoName};
 
-use super::{Engine, plan::Action, retry, work::Done};
+use super::{
+    Engine,
+    plan::Action,
+    retry,
+    work::{Done, Found},
+};
 use crate::{
     delivery::End,
+    order::Order,
     policy::Objection,
     repos::repos_of,
     state::State,
@@ -126,23 +132,11 @@ impl Engine {
             Done::Nothing => return,
             Done::Moved => return self.look_around(),
             Done::Looked { id, ticket, result } => {
-                let Some((mut model, order)) = self.current(&id, ticket) else { return };
-                let (found, wants) = match result {
-                    Ok(it) => it,
-                    Err(error) => return self.settle(model, End::failed(&error), None, now),
-                };
-                if !wants.is_empty() {
-                    let why = model.shown.as_ref().map(|_| "the earlier version stays deployed".to_owned());
-                    self.enter(&mut model, State::Fetching, why.into_iter().collect(), now);
+                let Some((model, order)) = self.current(&id, ticket) else { return };
+                match result {
+                    Ok((found, wants)) => self.fetch(model, order, found, wants, now),
+                    Err(error) => self.settle(model, End::failed(&error), None, now),
                 }
-                let mut transfers = Vec::new();
-                self.start(&id, |tools, ticket| {
-                    let (job, coming) = tools.fetch(order, ticket, found, wants);
-                    transfers = coming;
-                    job
-                });
-                model.transfers = transfers;
-                self.insert(model);
             }
             Done::Settled { id, ticket, end, files } => {
                 let Some((model, order)) = self.current(&id, ticket) else { return };
@@ -163,8 +157,31 @@ impl Engine {
         self.publish();
     }
 
+    /// Has fetched what is not here of a model.
+    fn fetch(
+        &mut self,
+        mut model: Model,
+        order: Arc<Order>,
+        found: Found,
+        wants: BTreeMap<Sha256, Want>,
+        now: UnixSeconds,
+    ) {
+        if !wants.is_empty() {
+            let why = model.shown.as_ref().map(|_| "the earlier version stays deployed".to_owned());
+            self.enter(&mut model, State::Fetching, why.into_iter().collect(), now);
+        }
+        let mut transfers = Vec::new();
+        self.start(&model.id, |tools, ticket| {
+            let (job, coming) = tools.fetch(order, ticket, found, wants);
+            transfers = coming;
+            job
+        });
+        model.transfers = transfers;
+        self.insert(model);
+    }
+
     /// Returns the model that a job was about, unless that job was called off.
-    pub(super) fn current(&self, id: &ModelId, ticket: u64) -> Option<(Model, Arc<crate::order::Order>)> {
+    pub(super) fn current(&self, id: &ModelId, ticket: u64) -> Option<(Model, Arc<Order>)> {
         self.at_work.get(id).filter(|it| it.0 == ticket)?;
         let model = self.world.models.get(id)?;
         Some((Model::clone(model), Arc::clone(model.order.as_ref()?)))

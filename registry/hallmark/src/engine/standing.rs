@@ -3,19 +3,20 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use base::{ModelId, UnixSeconds};
+use serde::Serialize;
 use vault::view::RepoName;
 
 use super::{Engine, Settled};
 use crate::{
-    news::ModelNews,
+    news::{Draft, ModelNews},
     repos::{Repo, own_repo, repos_of},
     state::State,
     world::Model,
 };
 
 impl Engine {
-    /// Changes a model's state and tells everybody, if it is news.
-    pub(super) fn enter(&self, model: &mut Model, state: State, why: Vec<String>, now: UnixSeconds) {
+    /// Changes a model's state; everybody hears of it, if it is news, once the world shows it.
+    pub(super) fn enter(&mut self, model: &mut Model, state: State, why: Vec<String>, now: UnixSeconds) {
         if model.state == state && model.why == why && model.wanted == self.was_wanted(&model.id) {
             return;
         }
@@ -37,7 +38,7 @@ impl Engine {
             _ => tracing::debug!("{} is {state}", model.id),
         }
         let (id, why, retry_at) = (model.id.to_string(), model.why.clone(), model.retry_at);
-        self.news.tell("model", &ModelNews { id, from: Some(from), state, why, retry_at });
+        self.tell("model", &ModelNews { id, from: Some(from), state, why, retry_at });
     }
 
     pub(super) fn was_wanted(&self, id: &ModelId) -> bool {
@@ -93,11 +94,53 @@ impl Engine {
         true
     }
 
+    /// Has everybody hear of something as soon as the world shows it: who heard of it and then looks must find it so.
+    pub(super) fn tell(&mut self, kind: &'static str, what: &impl Serialize) {
+        self.untold.extend(Draft::of(kind, what));
+    }
+
+    /// Shows the world as it is now, then tells what is new about it.
     pub(super) fn publish(&mut self) {
         self.world.sequence += 1;
         self.worlds.send_replace(Arc::new(self.world.clone()));
+        for draft in self.untold.drain(..) {
+            self.news.spread(draft);
+        }
         for (id, end) in self.awaited.take() {
             self.news.tell("settled", &Settled { id, end });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{Clock as _, SystemClock};
+
+    use super::*;
+    use crate::{
+        host::{Host, Place},
+        metrics::Metrics,
+        news::News,
+    };
+
+    #[test]
+    fn who_hears_of_a_model_and_then_looks_finds_it_so() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("index.json"), r#"{ "models": [] }"#).unwrap();
+        let config = folder.path().join("hallmark.toml");
+        std::fs::write(&config, "[catalog]\nindex = \"index.json\"\n").unwrap();
+        let place = Place::of(config, folder.path().join("state"));
+        let (host, news) = (Host::open(&place).unwrap(), Arc::new(News::new(1, 16)));
+        let (mut engine, handle) =
+            Engine::new(place, host, None, Arc::clone(&news), Arc::new(Metrics::new())).unwrap();
+        let (id, now) = (ModelId::parse("ajna-one-v1").unwrap(), SystemClock.now());
+        let mut heard = news.watch(None).next;
+        let mut model = Model::new(id.clone(), State::Queued, now);
+        engine.enter(&mut model, State::Deployed, Vec::new(), now);
+        assert!(heard.try_recv().is_err(), "it is told before anybody can see it");
+        engine.insert(model);
+        engine.publish();
+        assert_eq!(heard.try_recv().unwrap().kind, "model");
+        assert_eq!(handle.world().models[&id].state, State::Deployed);
     }
 }

@@ -11,7 +11,11 @@ use super::Engine;
 use crate::out;
 
 impl Engine {
-    pub(super) fn tell_reload(&self, after: &Snapshot<Index, Report>, changes: Option<&catalog::Changes>) {
+    pub(super) fn tell_reload(
+        &mut self,
+        after: &Snapshot<Index, Report>,
+        changes: Option<&catalog::Changes>,
+    ) {
         let place = &self.world.location;
         let (outcome, error) = match &after.look {
             Look::Good(report) => {
@@ -60,7 +64,7 @@ impl Engine {
         };
         self.metrics.reload(outcome);
         let digest = after.good.as_ref().map(|it| it.digest.to_string());
-        self.news.tell(
+        self.tell(
             "reload",
             &json!({ "outcome": outcome, "error": error, "digest": digest, "changes": changes.map(summary) }),
         );
