@@ -11,6 +11,8 @@ use std::{
 use base::Sha256;
 use serde_json::{Value, json};
 
+use crate::support::host;
+
 mod faults;
 mod logs;
 mod revise;
@@ -51,9 +53,7 @@ impl Desk {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+        host::write(self.path(), name, bytes);
     }
 
     fn index(&self) -> String {

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::support::{
+    host,
     hub::{Fault, FixtureHub, Rule, Side, noise},
     peers,
 };
@@ -59,9 +60,7 @@ impl Desk {
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {
-        let path = self.path().join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
+        host::write(self.path(), name, bytes);
     }
 
     fn index(&self) -> Value {

@@ -180,10 +180,7 @@ impl Host {
 
     /// Writes a file into the host's folder.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, bytes).unwrap();
-        path
+        write(&self.path(""), name, bytes)
     }
 
     /// Prepares a command: its words, then config, index and state.
@@ -360,4 +357,12 @@ pub(crate) fn shown(folder: &Path) -> Vec<(String, Sha256)> {
 fn under(folder: &Path, digest: &Sha256) -> PathBuf {
     let hex = digest.to_string();
     folder.join(&hex[..2]).join(hex)
+}
+
+/// Writes a file below a folder, which it makes if need be.
+pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, bytes).unwrap();
+    path
 }

@@ -22,6 +22,7 @@ mod metrics;
 mod models;
 mod problem;
 mod relay;
+mod sight;
 mod uses;
 mod watch;
 

@@ -87,9 +87,7 @@ pub fn extract<'g>(
     at: Checkpoint,
     caps: Caps,
 ) -> Result<Extraction<'g>, Flaw> {
-    let (bounds, mut meter) = bounds(item, at.seq, caps);
-    let crawled = crawl_as_set(graph, item, bounds, &mut meter)?;
-    over(crawled, graph, item, at, bounds, meter)
+    over(graph, item, at, caps, crawl_as_set)
 }
 
 /// Crawls and extracts likewise, for whoever needs the order too.
@@ -99,20 +97,19 @@ pub(crate) fn in_order<'g>(
     at: Checkpoint,
     caps: Caps,
 ) -> Result<Extraction<'g>, Flaw> {
-    let (bounds, mut meter) = bounds(item, at.seq, caps);
-    let crawled = crawl(graph, item, bounds, &mut meter)?.kept();
-    over(crawled, graph, item, at, bounds, meter)
+    over(graph, item, at, caps, |graph, item, bounds, meter| Ok(crawl(graph, item, bounds, meter)?.kept()))
 }
 
-/// Extracts over what a crawl found.
+/// Crawls in one of the ways, and extracts over what that found.
 fn over<'g>(
-    crawled: Crawled<Visits>,
     graph: &'g Graph,
     item: &'g Item,
     at: Checkpoint,
-    bounds: Bounds,
-    mut meter: Meter,
+    caps: Caps,
+    crawl: impl FnOnce(&Graph, &Item, Bounds, &mut Meter) -> Result<Crawled<Visits>, Flaw>,
 ) -> Result<Extraction<'g>, Flaw> {
+    let (bounds, mut meter) = bounds(item, at.seq, caps);
+    let crawled = crawl(graph, item, bounds, &mut meter)?;
     let wants_time = item.job.spec.iter().any(|spec| {
         let window = spec.feature.as_ref().ok().and_then(|it| it.window);
         window.is_some_and(|it| it.from_checkpoint)

@@ -7,6 +7,7 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Path, Query, Request},
     http::{HeaderValue, StatusCode, header, request::Parts},
 };
+use ledger::EventId;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -53,6 +54,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
             )
         })
     }
+}
+
+/// Reads the id of an event.
+pub(super) fn event_id(text: &str) -> Result<EventId, Problem> {
+    EventId::parse(text).map_err(|error| {
+        Problem::bad_request(format!("{text} is no event's id: {error}"), "an id is 64 lower-case hex digits")
+    })
 }
 
 /// The tags of what the client has already.

@@ -124,10 +124,3 @@ fn no_such_event(id: ledger::EventId) -> Problem {
         .detail(format!("the log has no event {id} that you may see"))
         .remedy("look at /v1/events for what there is")
 }
-
-/// Reads an id from a path.
-fn event_id(text: &str) -> Result<ledger::EventId, Problem> {
-    ledger::EventId::parse(text).map_err(|error| {
-        Problem::bad_request(format!("{text} is no event's id: {error}"), "an id is 64 lower-case hex digits")
-    })
-}

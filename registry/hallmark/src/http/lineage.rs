@@ -12,19 +12,12 @@ mod export;
 mod gate;
 mod impact;
 
-use axum::{
-    Extension,
-    http::{HeaderMap, StatusCode},
-};
+use axum::http::StatusCode;
 use base::ModelId;
-use ledger::{EventId, Kind};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::card::CardView;
-use super::{
-    App, Problem,
-    guard::{self, Peer},
-};
+use super::{App, Problem};
 use crate::{
     ancestry::{NotWhole, Trouble},
     host::with_causes,
@@ -42,23 +35,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(impact::show))
         .routes(routes!(export::openlineage))
         .routes(routes!(export::vsa))
-}
-
-/// Whoever asks, and what they may see.
-#[derive(Clone, Copy, Debug)]
-struct Sight {
-    is_operator: bool,
-}
-
-impl Sight {
-    fn of(app: &App, peer: Option<Extension<Peer>>, headers: &HeaderMap) -> Self {
-        Self { is_operator: guard::operator(app, peer.map(|it| it.0), headers).is_ok() }
-    }
-
-    /// Says whether an event's kind is open to whoever asks.
-    fn sees(self, ledger: &Ledger, kind: u32) -> bool {
-        self.is_operator || u16::try_from(kind).is_ok_and(|it| !ledger.is_private(Kind(it)))
-    }
 }
 
 /// Runs a look at the graph where it holds up nobody.
@@ -107,10 +83,4 @@ fn entry(app: &App, id: &str) -> Result<std::sync::Arc<catalog::Listed>, Problem
     let index = world.index().ok_or_else(Problem::no_index)?;
     let listed = ModelId::parse(id).ok().and_then(|id| index.entry(&id).cloned());
     listed.ok_or_else(|| Problem::no_such_model(format!("the index has no model {id}")))
-}
-
-fn event_id(text: &str) -> Result<EventId, Problem> {
-    EventId::parse(text).map_err(|error| {
-        Problem::bad_request(format!("{text} is no event's id: {error}"), "an id is 64 lower-case hex digits")
-    })
 }

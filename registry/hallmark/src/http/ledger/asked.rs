@@ -1,6 +1,6 @@
 //! What a query string asks of the log: conditions, which page, and as of when.
 
-use std::ops::ControlFlow;
+use std::{collections::BTreeMap, ops::ControlFlow};
 
 use axum::Json;
 use base::UnixSeconds;
@@ -9,7 +9,7 @@ use serde::Deserialize as _;
 use url::form_urlencoded;
 use utoipa::{IntoParams, IntoResponses};
 
-use super::{Problem, Reader};
+use super::{super::input::event_id, Problem, Reader};
 
 /// How many events a page has unless it is asked for another number.
 const LIMIT: u64 = 100;
@@ -107,7 +107,7 @@ impl Asked {
                     let kind = value.parse().ok().map(Kind);
                     asked.filter.kind(kind.ok_or_else(|| wrong("a number up to 65535"))?)
                 }
-                ("id", _) => asked.filter.id(super::event_id(&value)?),
+                ("id", _) => asked.filter.id(event_id(&value)?),
                 ("author", _) => {
                     let author = address(&value).ok_or_else(|| wrong("the 40 hex digits of an address"))?;
                     asked.filter.author(author)
@@ -180,4 +180,22 @@ fn address(text: &str) -> Option<base::Address> {
     let list = serde_json::json!({ "authors": [text] });
     let filter = Filter::deserialize(list).ok()?;
     filter.authors?.into_iter().next()
+}
+
+/// Reads a query string of numbers.
+pub(super) fn numbers(query: Option<&str>, names: &[&str]) -> Result<BTreeMap<String, u64>, Problem> {
+    let mut numbers = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        // SQLite's numbers end there.
+        let number = value.parse::<u64>().ok().filter(|it| i64::try_from(*it).is_ok());
+        let (Some(number), true) = (number, names.contains(&&*name)) else {
+            let name: String = name.chars().take(80).collect();
+            return Err(Problem::bad_request(
+                format!("`{name}` cannot be read"),
+                format!("this page knows {}; each is a number", names.join(", ")),
+            ));
+        };
+        numbers.insert(name.into_owned(), number);
+    }
+    Ok(numbers)
 }

@@ -10,10 +10,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    super::{Problem, input::Named},
+    super::{
+        Problem,
+        input::{Named, event_id},
+    },
     Item, Reader,
     asked::{Asked, Found, NoPage, Pages},
-    event_id, no_such_event,
+    no_such_event,
 };
 
 /// A page of events, the newest first.

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::{
     super::{App, Problem, input::Named},
     Place, Reader,
-    spaces::numbers,
+    asked::numbers,
 };
 use crate::ledger::Ledger;
 

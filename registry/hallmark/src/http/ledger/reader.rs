@@ -1,19 +1,15 @@
-//! Whoever asks about the log, and what of it they may see.
+//! Whoever asks about the log, and as of when.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use ledger::{Filter, Kind, Query, StoreError, Stored};
 
-use super::super::{
-    App, Problem,
-    guard::{self, Peer},
-};
+use super::super::{App, Problem, sight::Sight};
 use crate::ledger::Ledger;
 
-/// Whoever asks: the log, and whether it is the operator.
+/// Whoever asks, and about which moment.
 #[derive(Clone)]
 pub(super) struct Reader {
-    ledger: Ledger,
-    is_operator: bool,
+    sight: Sight,
     /// How many of the log's first events they ask about; all of them unless they say.
     at: Option<u64>,
 }
@@ -22,9 +18,7 @@ impl FromRequestParts<App> for Reader {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let peer = parts.extensions.get::<Peer>().copied();
-        let is_operator = guard::operator(app, peer, &parts.headers).is_ok();
-        Ok(Self { ledger: app.ledger()?.clone(), is_operator, at: None })
+        Ok(Self { sight: Sight::from_request_parts(parts, app).await?, at: None })
     }
 }
 
@@ -35,12 +29,12 @@ impl Reader {
     }
 
     pub(super) fn ledger(&self) -> &Ledger {
-        &self.ledger
+        self.sight.ledger()
     }
 
     /// Says whether they may see events of a kind.
     pub(super) fn sees(&self, kind: Kind) -> bool {
-        self.is_operator || !self.ledger.is_private(kind)
+        self.sight.sees(kind)
     }
 
     /// Says whether the log had the event of a place at that moment.
@@ -55,7 +49,7 @@ impl Reader {
 
     /// Asks the log as it was at that moment.
     pub(super) fn find(&self, filter: Filter) -> Result<Vec<Stored>, StoreError> {
-        self.ledger.log().query(&self.query(filter))
+        self.ledger().log().query(&self.query(filter))
     }
 
     /// Looks into the log on a thread that may wait for the disk.
@@ -63,7 +57,7 @@ impl Reader {
         self,
         look: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, Problem> {
-        let ledger = self.ledger.clone();
+        let ledger = self.ledger().clone();
         ledger.read(move |_| look(&self)).await.map_err(|error| Problem::internal(&error))
     }
 }

@@ -9,10 +9,12 @@ use axum::{
 };
 use ledger::{Author, Sid, kinds::Subspace, log::SpaceView, rules::Truth, subspace::Space};
 use serde::Serialize;
-use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use super::super::{App, Problem, input::Named};
+use super::{
+    super::{App, Problem, input::Named},
+    asked::numbers,
+};
 use crate::ledger::Ledger;
 
 /// How many subspaces, members or leaves one answer has.
@@ -264,22 +266,4 @@ fn limit(asked: &BTreeMap<String, u64>) -> Result<u64, Problem> {
         format!("limit={limit} cannot be answered"),
         format!("limit is a number from 1 to {LIMIT_MAX}"),
     ))
-}
-
-/// Reads a query string of numbers.
-pub(super) fn numbers(query: Option<&str>, names: &[&str]) -> Result<BTreeMap<String, u64>, Problem> {
-    let mut numbers = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-        // SQLite's numbers end there.
-        let number = value.parse::<u64>().ok().filter(|it| i64::try_from(*it).is_ok());
-        let (Some(number), true) = (number, names.contains(&&*name)) else {
-            let name: String = name.chars().take(80).collect();
-            return Err(Problem::bad_request(
-                format!("`{name}` cannot be read"),
-                format!("this page knows {}; each is a number", names.join(", ")),
-            ));
-        };
-        numbers.insert(name.into_owned(), number);
-    }
-    Ok(numbers)
 }

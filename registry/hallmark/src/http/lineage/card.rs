@@ -1,6 +1,6 @@
 //! `GET /v1/lineage/cards/{id}`: a card of the log and what stands of it.
 
-use axum::{Extension, Json, extract::State, http::HeaderMap};
+use axum::{Json, http::StatusCode};
 use ledger::EventId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -8,11 +8,11 @@ use utoipa::ToSchema;
 
 use super::{
     super::{
-        App, Problem,
-        guard::Peer,
-        input::{Asked, Named, Nothing},
+        Problem,
+        input::{Asked, Named, Nothing, event_id},
+        sight::Sight,
     },
-    Sight, look,
+    look,
 };
 use crate::{
     ancestry::{Card, Trouble},
@@ -83,25 +83,22 @@ pub(crate) struct AttestationView {
         (status = 200, description = "what stands of it", body = CardView),
         (status = 400, description = "that is no event's id", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "the log has no such card, or this host keeps no log", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn show(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
+    sight: Sight,
     Named(id): Named,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<CardView>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
-    let id = super::event_id(&id)?;
-    let is_open = [::lineage::CARD, ::lineage::VALIDATION].iter().all(|it| sight.sees(ledger, *it));
-    let seen = if is_open { look(ledger, move |ledger| view(ledger, id)).await? } else { None };
+    let ledger = sight.ledger().clone();
+    let id = event_id(&id)?;
+    let is_open = [::lineage::CARD, ::lineage::VALIDATION].iter().all(|it| sight.sees_number(*it));
+    let seen = if is_open { look(&ledger, move |ledger| view(ledger, id)).await? } else { None };
     let unknown = || {
-        Problem::new(axum::http::StatusCode::NOT_FOUND, "no-such-card", "The log has no such card")
+        Problem::new(StatusCode::NOT_FOUND, "no-such-card", "The log has no such card")
             .detail(format!("no card {id} is in the log, or it is for the operator alone"))
-            .remedy(
-                "a card is an event of kind 30406 with compute_type lineage; `hallmark event` lists events",
-            )
+            .remedy("look at /v1/events?kind=30406 for what there is; a card has compute_type lineage")
     };
     seen.map(Json).ok_or_else(unknown)
 }

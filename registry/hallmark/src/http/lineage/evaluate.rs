@@ -1,6 +1,6 @@
 //! `POST /v1/lineage/evaluate`, `crawl`, `verify`: cards over the log.
 
-use axum::{Extension, Json, extract::State, http::HeaderMap};
+use axum::{Json, extract::State};
 use ledger::EventId;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use super::{
     super::{
         App, Problem,
-        guard::Peer,
-        input::{Asked, Given, Nothing},
+        input::{Asked, Given, Nothing, event_id},
+        sight::Sight,
     },
-    Sight, event_id, look,
+    look,
 };
 use crate::{
     ancestry::{self, Card, Trouble},
@@ -100,13 +100,11 @@ pub(super) struct Verdict {
     )
 )]
 pub(super) async fn evaluate(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
+    sight: Sight,
     Asked(Nothing {}): Asked<Nothing>,
     Given(asked): Given<EvaluateAsked>,
 ) -> Result<Json<Evaluation>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
+    let ledger = sight.ledger().clone();
     let id = asked.card.as_deref().map(event_id).transpose()?;
     let (item, model) = (asked.item.map(text), asked.model.map(text));
     match (&item, id, &model) {
@@ -117,7 +115,7 @@ pub(super) async fn evaluate(
         }
     }
     let at = asked.at;
-    let answer = look(ledger, move |ledger| {
+    let answer = look(&ledger, move |ledger| {
         let ancestry = ledger.ancestry();
         let card = match (id, item) {
             (Some(id), _) => ancestry.card(id)?,
@@ -131,7 +129,7 @@ pub(super) async fn evaluate(
             Some(text) => ::lineage::Model::read(&text)?,
             None => ancestry.model_of(&card, seen)?,
         };
-        if !sight.is_operator {
+        if !sight.is_operator() {
             ancestry.check_open(&card.item, Some(seen))?;
         }
         let asked = ancestry::Asked { item: &card.item, model: &model, at: Some(seen) };
@@ -160,19 +158,17 @@ pub(super) async fn evaluate(
     )
 )]
 pub(super) async fn crawl(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
+    sight: Sight,
     Asked(Nothing {}): Asked<Nothing>,
     Given(asked): Given<CrawlAsked>,
 ) -> Result<Json<::lineage::Crawl>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
+    let ledger = sight.ledger().clone();
     let item = asked.item.map(text).unwrap_or_default();
     let at = asked.at;
-    let crawled = look(ledger, move |ledger| {
+    let crawled = look(&ledger, move |ledger| {
         let item = ::lineage::Item::admit(&item)?;
         let ancestry = ledger.ancestry();
-        if !sight.is_operator {
+        if !sight.is_operator() {
             ancestry.check_open(&item, at)?;
         }
         ancestry.crawl(&item, at)

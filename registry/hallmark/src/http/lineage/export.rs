@@ -1,16 +1,16 @@
 //! `GET /v1/lineage/models/{id}/openlineage` and `/vsa`: where a model comes from, in the words of other tools.
 
-use axum::{Extension, Json, extract::State, http::HeaderMap};
+use axum::{Json, extract::State};
 use base::{Clock as _, SystemClock};
 use serde_json::Value;
 
 use super::{
     super::{
         App, Problem,
-        guard::Peer,
         input::{Asked, Named, Nothing},
+        sight::Sight,
     },
-    Sight, look,
+    look,
 };
 use crate::{
     export::{openlineage::runs, vsa},
@@ -29,14 +29,13 @@ use crate::{
 )]
 pub(super) async fn openlineage(
     State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
+    sight: Sight,
     Named(id): Named,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<Vec<Value>>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
+    let ledger = sight.ledger().clone();
     let listed = super::entry(&app, &id)?;
-    let runs = look(ledger, move |ledger| runs(ledger, &listed.entry, |kind| sight.sees(ledger, kind)));
+    let runs = look(&ledger, move |ledger| runs(ledger, &listed.entry, |kind| sight.sees_number(kind)));
     Ok(Json(runs.await?))
 }
 

@@ -1,14 +1,11 @@
 //! `GET /v1/lineage/gate/{id}`: what the gate says of a model.
 
-use axum::{Extension, Json, extract::State, http::HeaderMap};
+use axum::{Json, extract::State};
 
-use super::{
-    super::{
-        App, Problem,
-        guard::Peer,
-        input::{Asked, Named, Nothing},
-    },
-    Sight,
+use super::super::{
+    App, Problem,
+    input::{Asked, Named, Nothing},
+    sight::Sight,
 };
 use crate::gate::{Gate, Report};
 
@@ -25,22 +22,21 @@ use crate::gate::{Gate, Report};
 )]
 pub(super) async fn show(
     State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
+    sight: Sight,
     Named(id): Named,
     Asked(Nothing {}): Asked<Nothing>,
 ) -> Result<Json<Report>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
+    let ledger = sight.ledger().clone();
     let listed = super::entry(&app, &id)?;
-    super::check_read(ledger)?;
+    super::check_read(&ledger)?;
     let report = ledger.look(move |ledger| Gate::answer(ledger, &listed.entry));
     let report = report.await.and_then(|it| it);
     let mut report = report.map_err(|error| Problem::internal(&error))?;
     if let Some(found) = &mut report.evaluation {
         let ids = std::mem::take(&mut found.visited);
-        let seen = super::look(ledger, move |ledger| {
+        let seen = super::look(&ledger, move |ledger| {
             let sees = |id: &String, graph: &::lineage::Graph| {
-                graph.kind_of(id).is_some_and(|it| sight.sees(ledger, it))
+                graph.kind_of(id).is_some_and(|it| sight.sees_number(it))
             };
             Ok(ledger.ancestry().look(|graph| ids.into_iter().filter(|id| sees(id, graph)).collect())?)
         });

@@ -1,12 +1,12 @@
 //! `GET /v1/lineage/impact`: every model and host below something.
 
-use axum::{Extension, Json, extract::State, http::HeaderMap};
+use axum::Json;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    super::{App, Problem, guard::Peer, input::Asked},
-    Sight, look,
+    super::{Problem, input::Asked, sight::Sight},
+    look,
 };
 use crate::ancestry::Impact;
 
@@ -36,23 +36,18 @@ pub(super) struct ImpactAsked {
         (status = 503, description = "the log is still being read, or the graph lacks something", body = Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn show(
-    State(app): State<App>,
-    peer: Option<Extension<Peer>>,
-    headers: HeaderMap,
-    Asked(asked): Asked<ImpactAsked>,
-) -> Result<Json<Impact>, Problem> {
-    let (ledger, sight) = (app.ledger()?, Sight::of(&app, peer, &headers));
+pub(super) async fn show(sight: Sight, Asked(asked): Asked<ImpactAsked>) -> Result<Json<Impact>, Problem> {
+    let ledger = sight.ledger().clone();
     if !(1..=NAME_CHARS_MAX).contains(&asked.of.chars().count()) {
         let text = format!("a name has 1 to {NAME_CHARS_MAX} characters");
         return Err(Problem::bad_request(text, "name an event, a sha256, a dataset or a model"));
     }
-    let impact = look(ledger, move |ledger| {
+    let impact = look(&ledger, move |ledger| {
         let ancestry = ledger.ancestry();
         let mut impact = ancestry.impact(ancestry.target(&asked.of)?)?;
         if asked.events {
             let sees = |id: &String, graph: &::lineage::Graph| {
-                graph.kind_of(id).is_some_and(|it| sight.sees(ledger, it))
+                graph.kind_of(id).is_some_and(|it| sight.sees_number(it))
             };
             ancestry.look(|graph| impact.events.retain(|id| sees(id, graph)))?;
         } else {
