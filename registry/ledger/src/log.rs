@@ -5,10 +5,12 @@
 //! - The index grows by eras, so that an append costs the same whatever the log's size: see module `era`.
 //! - No runtime: what calls in here may block, but for [`Log::submit`], which queues and answers later.
 
+mod block;
 mod check;
 #[cfg(test)]
 mod crash;
 mod era;
+mod names;
 mod posting;
 mod prepared;
 mod query;

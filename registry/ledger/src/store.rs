@@ -5,6 +5,7 @@
 //!   left exactly as it is.
 //! - A new file appears under its name only when it is complete.
 
+mod block_row;
 mod event_row;
 mod inbox_row;
 mod open;

@@ -3,11 +3,12 @@
 //! A small log is read through: each event is held against its body's digest, its leaf and the tree. A large one is
 //! read from its last era on, and [`Log::check`] reads the rest while it is in use.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use super::{
     Log, Shared,
     era::{Closed, ERA_EVENTS, Era, Indexed, read_names},
+    names::Names,
     posting::Posting,
     shared::offset,
     writer::State,
@@ -53,7 +54,6 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<Lo
     }
     let unseen = folds().map(|it| it.size()).min().unwrap_or(size);
     let mut era = Era::new(closed.len() as u64);
-    let mut new_names = Vec::new();
     let mut damage = Ok(());
     store
         .stored_between(unseen.min(first_open), size, |stored| {
@@ -63,7 +63,7 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<Lo
                 damage =
                     std::mem::replace(&mut damage, Ok(())).and_then(|()| check_event(&stored, &accepted));
                 let indexed = Indexed::of(&accepted.event);
-                new_names.extend(indexed.names().map(|it| (it, seq)));
+                names.extend(indexed.names().map(|it| (it, seq)));
                 era.insert(&indexed, Posting::new(&accepted.event, offset(seq)));
             }
             for fold in folds() {
@@ -73,19 +73,15 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<Lo
         })
         .map_err(row)?;
     damage?;
-    names.extend(new_names);
     let head = (size, state.frontier.root());
     let shared = Shared::new(path.to_owned(), era, closed, names, head);
     Ok(Loaded { shared, state, caught_up: size.saturating_sub(unseen) >= ERA_EVENTS })
 }
 
-/// The first eight bytes of an id or a body, and the place of the event.
-type Name = (u64, u64);
-
 /// Reads the closed eras and the names of their events.
-fn eras(store: &Store, size: u64) -> Result<(Vec<Closed>, BTreeSet<Name>), DamageError> {
+fn eras(store: &Store, size: u64) -> Result<(Vec<Closed>, Names), DamageError> {
     let mut closed = Vec::new();
-    let mut names = Vec::new();
+    let mut names = Names::with_capacity(usize::try_from(size).unwrap_or(0));
     for era in store.eras().map_err(row)? {
         let is_next = era.no == closed.len() as u64 && (era.no + 1) * ERA_EVENTS <= size;
         if !is_next {
@@ -99,9 +95,7 @@ fn eras(store: &Store, size: u64) -> Result<(Vec<Closed>, BTreeSet<Name>), Damag
         names.extend(own.ok_or_else(|| DamageError::Event { seq: era.no * ERA_EVENTS, what: what() })?);
         closed.push(Closed { no: era.no, newest: era.newest, oldest: era.oldest });
     }
-    // Sorted once, the set is built in one go.
-    names.sort_unstable();
-    Ok((closed, names.into_iter().collect()))
+    Ok((closed, names))
 }
 
 /// Reads a small log through, from the first event to the root.

@@ -4,13 +4,18 @@
 //! crash the newest era is built again from its events.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeSet, HashMap, hash_map::Entry},
     slice,
 };
 
 use base::Sha256;
+use foldhash::fast::RandomState;
 
-use super::posting::{CHUNK_POSTINGS, POSTING_BYTES, Posting, Rank, keys, names, number};
+use super::{
+    block::{self, Block, Packer, SHORT_MAX},
+    posting::{CHUNK_POSTINGS, POSTING_BYTES, Posting, Rank, keys, names, number},
+};
 use crate::{
     event::Signed,
     store::{ChunkRow, EraRow, Store, StoreError},
@@ -30,7 +35,7 @@ pub(super) struct Indexed {
 #[derive(Debug, Default)]
 pub(super) struct Era {
     pub(super) no: u64,
-    postings: HashMap<u64, Run>,
+    postings: HashMap<u64, Run, RandomState>,
     /// The names of its events with their offsets, as they are kept when it closes.
     names: Vec<(u64, u16)>,
     newest: u64,
@@ -54,9 +59,9 @@ impl Run {
         }
     }
 
-    fn in_order(&self) -> Vec<Posting> {
+    fn in_order(&self) -> Cow<'_, [Posting]> {
         match self {
-            Self::One(only) => vec![*only],
+            Self::One(only) => slice::from_ref(only).into(),
             Self::Many(all) => all.iter().copied().collect(),
         }
     }
@@ -85,6 +90,12 @@ impl Indexed {
 impl Era {
     pub(super) fn new(no: u64) -> Self {
         Self { no, ..Self::default() }
+    }
+
+    /// Begins the era behind this one, which will have about as many keys.
+    pub(super) fn next(&self) -> Self {
+        let postings = HashMap::with_capacity_and_hasher(self.postings.len(), RandomState::default());
+        Self { no: self.no + 1, postings, ..Self::default() }
     }
 
     /// Takes an event that is in the log now.
@@ -138,9 +149,15 @@ impl Era {
         let mut runs: Vec<(i64, &Run)> =
             self.postings.iter().map(|(key, run)| (key.cast_signed(), run)).collect();
         runs.sort_unstable_by_key(|it| it.0);
-        let mut chunks = store.chunks(self.no)?;
+        let (mut chunks, mut packer) = (store.chunks(self.no)?, Packer::default());
+        let put = |it: Block| store.put_block(self.no, it.last, &it.bytes);
         for (key, run) in runs {
-            for (number, postings) in (0..).zip(run.in_order().chunks(CHUNK_POSTINGS)) {
+            let run = run.in_order();
+            if run.len() <= SHORT_MAX {
+                packer.add(key, &run).map_or(Ok(()), put)?;
+                continue;
+            }
+            for (number, postings) in (0..).zip(run.chunks(CHUNK_POSTINGS)) {
                 let mut bytes = Vec::with_capacity(postings.len() * POSTING_BYTES + SEAL_BYTES);
                 for posting in postings {
                     posting.write(&mut bytes);
@@ -150,15 +167,38 @@ impl Era {
                 chunks.put(ChunkRow { key, number, oldest, postings: bytes })?;
             }
         }
+        packer.finish().map_or(Ok(()), put)?;
         chunks.finish()?;
         Ok(closed)
     }
 }
 
-/// Reads a chunk of a closed era, or returns `None` if it is damaged.
-pub(super) fn read_chunk(bytes: &[u8]) -> Option<Vec<Posting>> {
-    let bytes = unseal(bytes)?;
-    Some(bytes.as_chunks::<POSTING_BYTES>().0.iter().map(Posting::read).collect())
+/// Returns the first postings of a key in a closed era, from chunk `from` on, that reach back to `until` or further;
+/// and from which chunk on to go on.
+pub(super) fn postings(
+    store: &Store,
+    era: u64,
+    key: u64,
+    from: u64,
+    until: u64,
+) -> Result<Option<(Vec<Posting>, u64)>, StoreError> {
+    let damaged = |table, chunk: u64| StoreError::Row {
+        table,
+        row: format!("{era} {} {chunk}", key.cast_signed()),
+        what: "the index is not what was written".to_owned(),
+    };
+    // A short run is one chunk, and is in no other place.
+    if from == 0
+        && let Some(block) = store.block(era, key.cast_signed())?
+        && let Some(run) = block::find(&block, key.cast_signed()).map_err(|_| damaged("block", 0))?
+    {
+        return Ok(Some((run, 1)));
+    }
+    let Some((found, bytes)) = store.chunk(era, key, from, until)? else {
+        return Ok(None);
+    };
+    let bytes = unseal(&bytes).ok_or_else(|| damaged("run", found))?;
+    Ok(Some((Posting::read_all(bytes), found + 1)))
 }
 
 /// Reads the names of a closed era, with the places of their events in the whole log, or returns `None` if they are
@@ -177,12 +217,12 @@ pub(super) fn read_names(era: &EraRow) -> Option<impl Iterator<Item = (u64, u64)
 /// How much of a digest stands behind what is stored, so that a damaged index does not lead astray in silence.
 const SEAL_BYTES: usize = 4;
 
-fn seal(bytes: &mut Vec<u8>) {
+pub(super) fn seal(bytes: &mut Vec<u8>) {
     let digest = Sha256::of(bytes);
     bytes.extend(&digest.as_bytes()[..SEAL_BYTES]);
 }
 
-fn unseal(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn unseal(bytes: &[u8]) -> Option<&[u8]> {
     let (bytes, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
     (Sha256::of(bytes).as_bytes()[..SEAL_BYTES] == *seal).then_some(bytes)
 }

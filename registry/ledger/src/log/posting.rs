@@ -46,7 +46,12 @@ impl Posting {
         bytes.extend_from_slice(&self.offset.to_be_bytes());
     }
 
-    pub(super) fn read(bytes: &[u8; POSTING_BYTES]) -> Self {
+    /// Reads postings that stand one behind the other.
+    pub(super) fn read_all(bytes: &[u8]) -> Vec<Self> {
+        bytes.as_chunks().0.iter().map(Self::read).collect()
+    }
+
+    fn read(bytes: &[u8; POSTING_BYTES]) -> Self {
         let (created_at, id, offset) = (number(&bytes[..8]), number(&bytes[8..16]), number(&bytes[16..]));
         // Two bytes hold no more.
         Self { created_at, id, offset: u16::try_from(offset).unwrap_or(u16::MAX) }

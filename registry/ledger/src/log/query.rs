@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    era::{Closed, ERA_EVENTS, Era, read_chunk},
+    era::{self, Closed, ERA_EVENTS, Era},
     posting::{self, Posting, Rank},
 };
 use crate::{
@@ -208,18 +208,15 @@ impl<'s> Answers<'s> {
                     let open = self.index.open.read().unwrap_or_else(PoisonError::into_inner);
                     open.page(at.key, at.last, self.from).into()
                 }
-                Some(chunk) => match self.store.chunk(at.era, at.key, chunk, self.from.created_at)? {
-                    None => VecDeque::new(),
-                    Some((found, bytes)) => {
-                        at.chunk = Some(found + 1);
-                        let postings = read_chunk(&bytes).ok_or_else(|| StoreError::Row {
-                            table: "run",
-                            row: format!("{} {} {found}", at.era, at.key.cast_signed()),
-                            what: "the index is not what was written".to_owned(),
-                        })?;
-                        postings.into_iter().filter(|it| it.rank() >= self.from).collect()
+                Some(chunk) => {
+                    match era::postings(self.store, at.era, at.key, chunk, self.from.created_at)? {
+                        None => VecDeque::new(),
+                        Some((postings, next)) => {
+                            at.chunk = Some(next);
+                            postings.into_iter().filter(|it| it.rank() >= self.from).collect()
+                        }
                     }
-                },
+                }
             };
         }
         if let Some(posting) = at.page.pop_front() {

@@ -1,7 +1,6 @@
 //! What the writer and the readers have in common: the index, the names, and where the log stands.
 
 use std::{
-    collections::BTreeSet,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
@@ -10,6 +9,7 @@ use base::Sha256;
 
 use super::{
     era::{Closed, ERA_EVENTS, Era, Indexed},
+    names::Names,
     posting::{Posting, prefix},
     query::Index,
 };
@@ -26,8 +26,7 @@ const READERS_KEPT_MAX: usize = 16;
 pub(crate) struct Shared {
     path: PathBuf,
     index: RwLock<Index>,
-    /// The first eight bytes of every id and body, with the place of the event.
-    names: RwLock<BTreeSet<(u64, u64)>>,
+    names: RwLock<Names>,
     head: RwLock<(u64, Sha256)>,
     readers: Mutex<Vec<Store>>,
     failure: Mutex<Option<Arc<StoreError>>>,
@@ -47,7 +46,7 @@ impl Shared {
         path: PathBuf,
         era: Era,
         closed: Vec<Closed>,
-        names: BTreeSet<(u64, u64)>,
+        names: Names,
         head: (u64, Sha256),
     ) -> Self {
         let index = Index { open: Arc::new(RwLock::new(era)), closed: Arc::new(closed) };
@@ -73,8 +72,7 @@ impl Shared {
 
     /// Lists the places of the events that may have this id or body. Whether they do has to be looked at.
     pub(super) fn places(&self, digest: &[u8; 32]) -> Vec<u64> {
-        let name = prefix(digest);
-        read(&self.names).range((name, 0)..=(name, u64::MAX)).map(|it| it.1).collect()
+        read(&self.names).places(prefix(digest)).collect()
     }
 
     /// Makes committed events visible to readers.
@@ -108,7 +106,8 @@ impl Shared {
     pub(super) fn close_era(&self, closed: Closed) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let all = index.closed.iter().copied().chain([closed]).collect();
-        *index = Index { open: Arc::new(RwLock::new(Era::new(closed.no + 1))), closed: Arc::new(all) };
+        let next = read(&index.open).next();
+        *index = Index { open: Arc::new(RwLock::new(next)), closed: Arc::new(all) };
     }
 
     /// Lends a connection to `work`.

@@ -14,8 +14,18 @@ use super::{Store, StoreError};
 const APPLICATION_ID: i64 = 0x484c_4d4b;
 
 /// Each takes the schema one step further. What was released is never changed, only followed.
-const MIGRATIONS: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("outbox.sql"), include_str!("inbox.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("outbox.sql"),
+    include_str!("inbox.sql"),
+    include_str!("blocks.sql"),
+];
+
+/// The page of a new file: some events fit into one, and a commit of many writes few.
+const PAGE_BYTES: u32 = 16 << 10;
+
+/// How long the journal may get before it is moved into the file.
+const JOURNAL_BYTES_MAX: i64 = 16 << 20;
 
 /// Files up to this size are read through when they are opened; larger ones while they are in use.
 const READ_THROUGH_BYTES_MAX: u64 = 64 << 20;
@@ -127,10 +137,14 @@ impl Store {
         let pragmas = format!("PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;");
         conn.execute_batch(&pragmas).map_err(error)?;
         if access == Access::Write {
-            conn.execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000;
-                 PRAGMA journal_size_limit = 67108864;",
-            )
+            // Without a meaning for a file that has its first page already.
+            conn.pragma_update(None, "page_size", PAGE_BYTES).map_err(error)?;
+            let page: i64 = conn.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(error)?;
+            let pages = JOURNAL_BYTES_MAX / page.max(512);
+            conn.execute_batch(&format!(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {pages};
+                 PRAGMA journal_size_limit = 67108864;"
+            ))
             .map_err(error)?;
         }
         Ok(Self { conn, path: path.to_owned() })

@@ -2,8 +2,14 @@
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::filter::newest_first;
+use super::{
+    super::{block, era},
+    *,
+};
+use crate::{
+    filter::newest_first,
+    store::{Access, ChunkRow, Store},
+};
 
 fn any_event() -> impl Strategy<Value = Signed> {
     let tags = prop::collection::vec(("[pqr]|sid|parent|op|session_id", "[ab]|0x[AB]"), 0..4);
@@ -110,5 +116,62 @@ proptest! {
             }
             prop_assert_eq!(pages, whole);
         }
+    }
+}
+
+/// Makes a log's file what a hallmark before blocks would have written: each short run in a row of its own.
+fn without_blocks(path: &std::path::Path) {
+    let mut store = Store::connect(path, Access::Write).unwrap();
+    let moved = store.transact(|store| {
+        let mut count = 0;
+        for row in store.eras()? {
+            let mut chunks = store.chunks(row.no)?;
+            let mut from = i64::MIN;
+            while let Some(bytes) = store.block(row.no, from)? {
+                let runs = block::unpack(&bytes).unwrap();
+                from = runs.last().unwrap().0 + 1;
+                count += runs.len();
+                for (key, postings) in runs {
+                    let oldest = postings.last().unwrap().created_at;
+                    let mut bytes = Vec::new();
+                    postings.iter().for_each(|it| it.write(&mut bytes));
+                    era::seal(&mut bytes);
+                    chunks.put(ChunkRow { key, number: 0, oldest, postings: bytes })?;
+                }
+            }
+            chunks.finish()?;
+        }
+        store.execute_for_tests("DROP TABLE block; PRAGMA user_version = 3")?;
+        Ok(count)
+    });
+    assert!(moved.unwrap() > 100, "there were short runs");
+}
+
+#[test]
+fn a_file_from_before_blocks_is_read_as_it_is_and_goes_on_with_them() {
+    let mut rig = Rig::new();
+    let numbered = |number: u64| {
+        let mut draft = Draft { created_at: UnixSeconds(number), ..post_draft() };
+        draft.tags.push(Tag::pair("number", &number.to_string()));
+        draft.tags.push(Tag::pair("pair", &(number / 2).to_string()));
+        key(1).sign(draft, Scheme::SpecEip191)
+    };
+    let write = |log: &Log, numbers: std::ops::Range<u64>| {
+        log.append(numbers.map(|it| Prepared::from(numbered(it))).collect()).unwrap();
+    };
+    let log = rig.open();
+    write(&log, 0..150);
+    drop(log);
+    without_blocks(&rig.path());
+    let log = rig.open();
+    write(&log, 150..300);
+    for number in 0..300 {
+        let found = |filter: Filter| {
+            let found = log.query(&Query { filter, ..Query::default() }).unwrap();
+            found.into_iter().map(|it| it.at.seq).collect::<Vec<_>>()
+        };
+        assert_eq!(found(Filter::default().tag("number", &number.to_string())), [number]);
+        let pair = [number / 2 * 2 + 1, number / 2 * 2];
+        assert_eq!(found(Filter::default().tag("pair", &(number / 2).to_string())), pair);
     }
 }
