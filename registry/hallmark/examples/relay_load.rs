@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
-    tungstenite::{Message, Utf8Bytes},
+    tungstenite::{Message, Utf8Bytes, protocol::WebSocketConfig},
 };
 
 type Line = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -67,9 +67,15 @@ fn p99(mut times: Vec<Duration>) -> Duration {
 }
 
 async fn line(url: &str) -> Line {
+    line_that_reads(url, 128 << 10).await
+}
+
+/// Opens a line that reads so many bytes at once. It clears as many each time before it does.
+async fn line_that_reads(url: &str, bytes: usize) -> Line {
+    let config = WebSocketConfig::default().read_buffer_size(bytes);
     // Without Nagle's algorithm, as browsers and the clients of databases do: else two small messages in a row wait for
     // the peer's delayed acknowledgement, some 40 ms.
-    connect_async_with_config(url, None, true).await.expect("a connection").0
+    connect_async_with_config(url, Some(config), true).await.expect("a connection").0
 }
 
 async fn say(line: &mut Line, frame: String) {
@@ -160,7 +166,7 @@ async fn fan_out(url: &str, subscribers: usize) -> Duration {
     let (heard, mut times) = mpsc::channel(subscribers * 2);
     let ready = Arc::new(Barrier::new(subscribers + 1));
     for _ in 0..subscribers {
-        let mut line = line(url).await;
+        let mut line = line_that_reads(url, 4 << 10).await;
         say(&mut line, r#"["REQ","w",{"kinds":[30300],"limit":0}]"#.to_owned()).await;
         let (heard, ready) = (heard.clone(), Arc::clone(&ready));
         tokio::spawn(async move {

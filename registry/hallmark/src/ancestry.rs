@@ -218,10 +218,7 @@ fn event_of(event: &Signed, seq: u64) -> Event {
 }
 
 fn tags_of(event: &Signed) -> Vec<Vec<String>> {
-    let elements = |it: &ledger::Tag| {
-        std::iter::once(it.name().to_owned()).chain(it.values().iter().cloned()).collect::<Vec<_>>()
-    };
-    event.tags().iter().map(elements).collect()
+    event.tags().iter().map(|it| it.elements().map(str::to_owned).collect()).collect()
 }
 
 /// Returns a digest as lineage writes it.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::{Kind, Signed, Tag, Tags};
+use crate::event::{Kind, Signed, Tag, TagView, Tags};
 
 /// The bit of `action` that lets an event be written.
 const WRITE: u32 = 2;
@@ -80,9 +80,9 @@ impl AuthTag {
         if found.next().is_some() { Err(AuthError::Twice) } else { Self::parse(tag) }
     }
 
-    fn parse(tag: &Tag) -> Result<Self, AuthError> {
+    fn parse(tag: TagView<'_>) -> Result<Self, AuthError> {
         let mut fields = BTreeMap::new();
-        for field in tag.values().iter().flat_map(|it| it.split(',')).map(str::trim) {
+        for field in tag.values().flat_map(|it| it.split(',')).map(str::trim) {
             let wrong = || AuthError::Field(field.chars().take(40).collect());
             let (name, digits) = field.split_once('=').ok_or_else(wrong)?;
             let known = ["action", "key", "dim", "exp"].contains(&name);

@@ -16,7 +16,7 @@ use base::UnixSeconds;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 pub(crate) use self::{
-    body::{Digests, personal_digest, serialize},
+    body::{Digests, Serialized, personal_digest},
     signature::{Signature, address_of},
 };
 pub use self::{
@@ -25,7 +25,7 @@ pub use self::{
     name::{Author, AuthorError, BodyId, EventId, Kind, Sid, SidError},
     place::{Accepted, Leaf, Position},
     signature::SignatureError,
-    tag::{Tag, Tags, TagsError},
+    tag::{Tag, TagView, Tags, TagsError},
 };
 
 /// What somebody wants to say, not signed yet.
@@ -121,12 +121,12 @@ impl Signed {
 
     /// Returns the bytes that the signature covers.
     pub fn serialized(&self) -> Vec<u8> {
-        serialize(&self.author, &self.draft)
+        Serialized::of(&self.author, &self.draft).into_bytes()
     }
 
     /// Returns the event as JSON, the `id` first: clients look for it there.
     pub fn to_json(&self) -> String {
-        body::event_json(self)
+        Serialized::of(&self.author, &self.draft).event_json(self)
     }
 }
 

@@ -68,7 +68,7 @@ impl Filter {
         self.tags.iter().all(|(name, wanted)| {
             let mut named = event.tags().named(name);
             if name == PARENT {
-                named.any(|tag| tag.values().iter().any(|it| wanted.contains(it)))
+                named.any(|tag| tag.values().any(|it| wanted.contains(it)))
             } else {
                 named.any(|tag| tag.value().is_some_and(|it| wanted.contains(it)))
             }

@@ -11,7 +11,7 @@ use base::{Address, hex};
 use rand::RngCore as _;
 use secp256k1::{Message, ecdsa::RecoverableSignature};
 
-use crate::event::{Author, Digests, Draft, Scheme, Signature, Signed, personal_digest, serialize};
+use crate::event::{Author, Digests, Draft, Scheme, Serialized, Signature, Signed, personal_digest};
 
 /// A secp256k1 key. Its address is its owner's name.
 #[derive(Clone)]
@@ -100,7 +100,7 @@ impl SecretKey {
             Scheme::Sdk | Scheme::SdkUtf16 => Author::checksum(self.address),
             Scheme::SpecEip191 | Scheme::SpecRaw | Scheme::SpecText => Author::lower(self.address),
         };
-        let digests = Digests::new(serialize(&author, &draft));
+        let digests = Digests::new(Serialized::of(&author, &draft));
         let sdk_id = digests.sdk_id();
         let (id, digest) = match scheme {
             Scheme::SpecEip191 => (digests.spec_id(), personal_digest(digests.spec_id().as_bytes())),

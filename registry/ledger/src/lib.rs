@@ -27,7 +27,7 @@ pub use admission::{Objection, Policy, Refusal};
 pub use auth::{Auth, AuthTag};
 pub use event::{
     Accepted, Author, BodyId, Claimed, Draft, EventId, Kind, Leaf, Leniency, Limits, ParseError, Position,
-    Scheme, Sid, Signed, Tag, VerifyError,
+    Scheme, Sid, Signed, Tag, TagView, VerifyError,
 };
 pub use filter::Filter;
 pub use fold::{Derived, Fold, Live};

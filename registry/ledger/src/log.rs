@@ -14,6 +14,7 @@ mod names;
 mod posting;
 mod prepared;
 mod query;
+mod run;
 mod shared;
 mod spaces;
 #[cfg(test)]

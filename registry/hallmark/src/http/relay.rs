@@ -24,6 +24,9 @@ use crate::ledger::Ledger;
 
 /// What is put around an event in a frame.
 const ENVELOPE_BYTES_MAX: usize = 1024;
+/// How much of a client's bytes is read at once. So much is cleared whenever a client is looked at, which happens with
+/// each event for each of them.
+const READ_BYTES: usize = 16 << 10;
 /// What the relay's document is asked for by (NIP-11).
 const DOCUMENT: &str = "application/nostr+json";
 
@@ -85,6 +88,7 @@ fn enter(app: &App, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
     let write_time_max = std::time::Duration::from_secs(app.settings().write_seconds_max);
     let frame_bytes_max = ledger.relay().frame_bytes_max;
     let upgrade = upgrade
+        .read_buffer_size(READ_BYTES)
         .max_message_size(frame_bytes_max + ENVELOPE_BYTES_MAX)
         .max_frame_size(frame_bytes_max + ENVELOPE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {

@@ -41,7 +41,7 @@ impl Ledger {
         claimed: Vec<Claimed>,
     ) -> Result<Vec<Result<Prepared, VerifyError>>, AppendError> {
         let leniency = self.0.config.leniency();
-        let verify = move |it: Claimed| it.verify(leniency).map(Prepared::from);
+        let verify = move |it: Claimed| Prepared::of(it, leniency);
         let verified: Vec<_> = self.checking(move || claimed.into_iter().map(verify).collect()).await?;
         for prepared in verified.iter().flatten() {
             self.foresee(prepared.event()).await?;

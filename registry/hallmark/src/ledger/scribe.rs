@@ -12,7 +12,7 @@ use base::{Clock as _, ModelId, SystemClock};
 use catalog::Entry;
 use imbl::OrdMap;
 use ledger::{
-    Accepted, Draft, EventId, Filter, Kind, Outcome, Query,
+    Accepted, Draft, EventId, Filter, Kind, Outcome, Query, Tag,
     event::Tags,
     kinds::{Valid, ValidResult},
 };
@@ -174,7 +174,8 @@ impl Scribe {
     /// Says what a model is, unless that was said on the same grounds. Whoever speaks of the same bytes later is no new
     /// ground.
     fn say_model(&self, draft: &Draft, ground: Option<EventId>, among: Filter) -> anyhow::Result<EventId> {
-        let facts = |tags: &Tags| tags.iter().filter(|it| it.name() != "parent").cloned().collect::<Vec<_>>();
+        let facts =
+            |tags: &Tags| tags.iter().filter(|it| it.name() != "parent").map(Tag::from).collect::<Tags>();
         let same = |it: &Accepted| {
             let rests = ground.is_none_or(|ground| it.event.parents().contains(&ground));
             rests && facts(it.event.tags()) == facts(&draft.tags) && it.event.content() == draft.content

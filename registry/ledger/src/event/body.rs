@@ -1,5 +1,7 @@
 //! What is signed: the serialized body, its digests, and which of the ways to sign it an id means.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Author, BodyId, Claimed, Draft, EventId, Signed, claim::Content, name::keccak, signature};
@@ -60,30 +62,78 @@ pub enum VerifyError {
     },
 }
 
-/// Returns the bytes that both families sign: NIP-01's array, as JavaScript prints it.
-pub(crate) fn serialize(author: &Author, draft: &Draft) -> Vec<u8> {
-    serialize_with(author, draft, &draft.content)
+/// The bytes that both families sign: NIP-01's array, as JavaScript prints it. An event's own JSON has tags and content
+/// just as they are here.
+pub(crate) struct Serialized {
+    bytes: Vec<u8>,
+    tags_at: usize,
+    content_at: usize,
 }
 
-fn serialize_with(author: &Author, draft: &Draft, content: &str) -> Vec<u8> {
-    let body = (0_u8, author.as_str(), draft.created_at.0, draft.kind, &draft.tags, content);
-    let mut bytes = Vec::with_capacity(content.len() + SERIALIZED_BYTES);
-    serde_json::to_writer(&mut bytes, &body).expect("numbers and texts can always be written as JSON");
-    bytes
+impl Serialized {
+    pub(crate) fn of(author: &Author, draft: &Draft) -> Self {
+        Self::with(author, draft, &draft.content)
+    }
+
+    fn with(author: &Author, draft: &Draft, content: &str) -> Self {
+        let mut bytes = Vec::with_capacity(content.len() + SERIALIZED_BYTES);
+        bytes.extend_from_slice(b"[0,");
+        write_json(&mut bytes, author.as_str());
+        bytes.push(b',');
+        write_json(&mut bytes, &draft.created_at.0);
+        bytes.push(b',');
+        write_json(&mut bytes, &draft.kind);
+        bytes.push(b',');
+        let tags_at = bytes.len();
+        write_json(&mut bytes, &draft.tags);
+        bytes.push(b',');
+        let content_at = bytes.len();
+        write_json(&mut bytes, content);
+        bytes.push(b']');
+        Self { bytes, tags_at, content_at }
+    }
+
+    /// Returns the bytes.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Returns the JSON of the event that this is the body of, the `id` first: clients look for it there.
+    pub(crate) fn event_json(&self, event: &Signed) -> String {
+        let [_, tags, content] = self.parts();
+        let mut json = String::with_capacity(self.bytes.len() + ENVELOPE_BYTES);
+        let author = json_of(event.author.as_str());
+        let (id, at, kind) = (event.id, event.draft.created_at.0, event.draft.kind);
+        let written = write!(
+            json,
+            "{{\"id\":\"{id}\",\"pubkey\":{author},\"created_at\":{at},\"kind\":{kind},\"tags\":{tags},\
+             \"content\":{content},\"sig\":\"{}\"}}",
+            event.signature
+        );
+        written.expect("a text takes any text");
+        json
+    }
+
+    /// Returns what stands before the tags, the tags, and the content.
+    fn parts(&self) -> [&str; 3] {
+        let text = std::str::from_utf8(&self.bytes).expect("JSON is text");
+        let end = text.len() - 1;
+        [&text[..self.tags_at], &text[self.tags_at..self.content_at - 1], &text[self.content_at..end]]
+    }
 }
 
 /// What most events have besides their content, so that room for it is made once.
 const SERIALIZED_BYTES: usize = 1024;
 
-/// Returns an event as JSON.
-pub(super) fn event_json(event: &Signed) -> String {
-    let mut bytes = Vec::with_capacity(event.content().len() + SERIALIZED_BYTES);
-    serde_json::to_writer(&mut bytes, event).expect("numbers and texts can always be written as JSON");
-    String::from_utf8(bytes).expect("JSON is text")
+/// What an event's JSON has besides its body.
+const ENVELOPE_BYTES: usize = 300;
+
+fn write_json(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    serde_json::to_writer(bytes, value).expect("numbers and texts can always be written as JSON");
 }
 
 /// Returns the JSON of a value that holds only numbers and texts.
-pub(super) fn json(value: &impl Serialize) -> String {
+pub(super) fn json_of(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).expect("numbers and texts can always be written as JSON")
 }
 
@@ -98,13 +148,13 @@ fn prefixed(bytes: &[u8], length: usize) -> [u8; 32] {
 
 /// The digests of one body. Keccak waits until it is asked for: of a long text it costs more than the signature.
 pub(crate) struct Digests {
-    serialized: Vec<u8>,
+    serialized: Serialized,
     pub(crate) body: BodyId,
 }
 
 impl Digests {
-    pub(crate) fn new(serialized: Vec<u8>) -> Self {
-        let body = BodyId::of(&serialized);
+    pub(crate) fn new(serialized: Serialized) -> Self {
+        let body = BodyId::of(&serialized.bytes);
         Self { serialized, body }
     }
 
@@ -115,7 +165,7 @@ impl Digests {
 
     /// Returns the id of the clients' libraries.
     pub(crate) fn sdk_id(&self) -> EventId {
-        EventId::from_bytes(personal_digest(&self.serialized))
+        EventId::from_bytes(personal_digest(&self.serialized.bytes))
     }
 
     /// Lists what may have been signed if the id is `id`, the likely first; empty if the id is not this body's.
@@ -143,18 +193,23 @@ impl Digests {
     /// Returns the id that JavaScript computes: the length counts UTF-16 units.
     pub(crate) fn utf16_id(&self) -> EventId {
         // One unit for each character, two where UTF-8 has four bytes: both show in a character's first byte.
-        let units = self.serialized.iter().map(|it| match it {
+        let units = self.serialized.bytes.iter().map(|it| match it {
             0x80..=0xbf => 0,
             0xf0.. => 2,
             _ => 1,
         });
-        EventId::from_bytes(prefixed(&self.serialized, units.sum()))
+        EventId::from_bytes(prefixed(&self.serialized.bytes, units.sum()))
     }
 }
 
 impl Claimed {
     /// Checks id and signature: the only way from a stranger's text to a fact.
     pub fn verify(self, leniency: Leniency) -> Result<Signed, VerifyError> {
+        self.prove(leniency).map(|it| it.0)
+    }
+
+    /// Checks id and signature, and returns the body's bytes beside the event.
+    pub(crate) fn prove(self, leniency: Leniency) -> Result<(Signed, Serialized), VerifyError> {
         let Self { id, author, mut draft, content, signature } = self;
         let candidates = match content {
             Content::Text(text) => vec![text],
@@ -162,7 +217,7 @@ impl Claimed {
         };
         let mut first = None;
         for content in candidates {
-            let digests = Digests::new(serialize_with(&author, &draft, &content));
+            let digests = Digests::new(Serialized::with(&author, &draft, &content));
             let signable = digests.signable(id, leniency);
             if signable.is_empty() {
                 first.get_or_insert(digests);
@@ -176,9 +231,10 @@ impl Claimed {
                 return Err(VerifyError::Author { id, author });
             };
             draft.content = content;
-            return Ok(Signed::new(id, author, draft, signature, digests.body, *scheme));
+            let signed = Signed::new(id, author, draft, signature, digests.body, *scheme);
+            return Ok((signed, digests.serialized));
         }
-        let digests = first.unwrap_or_else(|| Digests::new(serialize(&author, &draft)));
+        let digests = first.unwrap_or_else(|| Digests::new(Serialized::of(&author, &draft)));
         Err(VerifyError::Id { found: id, sha256: digests.spec_id(), keccak: digests.sdk_id() })
     }
 }

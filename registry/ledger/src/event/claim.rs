@@ -186,7 +186,7 @@ fn check_tags(tags: &Tags, limits: &Limits) -> Result<(), ParseError> {
     if tags.len() > limits.tags_max {
         return Err(ParseError::Tags { max: limits.tags_max, found: tags.len() });
     }
-    for tag in tags {
+    for tag in tags.iter() {
         let found = tag.value().map_or(0, str::len).max(tag.name().len());
         if found > limits.tag_value_bytes_max {
             let name = tag.name().chars().take(40).collect();

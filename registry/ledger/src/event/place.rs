@@ -74,7 +74,7 @@ impl Leaf {
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { id, body, author, sid, kind, at } = self;
         let mut text = String::with_capacity(480);
-        let sid = super::body::json(&sid.as_ref().map_or("", Sid::as_str));
+        let sid = super::body::json_of(sid.as_ref().map_or("", Sid::as_str));
         let author = &author.to_string()[2..];
         let prev = at.prev.map(|it| it.to_string()).unwrap_or_default();
         let Position { seq, n, tick, depth, received, .. } = at;

@@ -64,7 +64,7 @@ fn every_vector_verifies_and_comes_back_byte_for_byte() {
         assert_eq!(event.scheme(), expected, "{name}");
         assert_eq!(base::hex::text(&event.serialized()), vector["serialized_utf8_hex"], "{name}");
         assert_eq!(event.body().to_string(), vector["sha256"], "{name}");
-        let digests = Digests::new(event.serialized());
+        let digests = Digests::new(Serialized::of(event.author(), &event.draft));
         assert_eq!(digests.sdk_id().to_string(), vector["eip191_keccak"], "{name}");
         assert_eq!(digests.utf16_id().to_string(), vector["js_sdk_utf16_keccak"], "{name}");
         assert_eq!(
@@ -254,7 +254,8 @@ fn texts_are_escaped_as_javascript_escapes_them() {
         .filter_map(char::from_u32)
         .collect();
     let draft = Draft { tags: Tags::default(), content: text, ..draft() };
-    let body = String::from_utf8(serialize(&Author::lower(key().address()), &draft)).unwrap();
+    let body =
+        String::from_utf8(Serialized::of(&Author::lower(key().address()), &draft).into_bytes()).unwrap();
     // As `JSON.stringify` prints it.
     let expected = concat!(
         r"\u0000\u0001\u0002\u0003\u0004\u0005\u0006\u0007\b\t\n\u000b\f\r\u000e\u000f",
@@ -263,6 +264,25 @@ fn texts_are_escaped_as_javascript_escapes_them() {
         "\u{7f}\u{85}\u{feff}\u{2028}\u{2029}🙂"
     );
     assert!(body.ends_with(&format!(",[],\"{expected}\"]")), "{body}");
+}
+
+proptest! {
+    #[test]
+    fn an_events_json_is_what_serde_makes_of_it(
+        content in ".{0,40}",
+        tags in prop::collection::vec(prop::collection::vec(".{0,8}", 1..4), 0..5),
+        created_at in 0_u64..1 << 53,
+        kind: u16,
+    ) {
+        let tags = tags.into_iter().map(|it| Tag::from_elements(it).unwrap()).collect();
+        let draft = Draft { created_at: UnixSeconds(created_at), kind: Kind(kind), tags, content };
+        let event = key().sign(draft, Scheme::SpecEip191);
+        let json = event.to_json();
+        prop_assert_eq!(&json, &serde_json::to_string(&event).unwrap());
+        let proved = parse(&json).unwrap().prove(Leniency::default()).unwrap();
+        prop_assert_eq!(proved.1.event_json(&proved.0), json);
+        prop_assert_eq!(proved.0, event);
+    }
 }
 
 // Rows 9 to 13 and 33: types, ranges, escapes, fields.
@@ -286,7 +306,7 @@ fn fields_have_their_types_and_ranges() {
     }
     check("tags", "[[]]", "a tag needs a name");
     check("tags", "[[1]]", "expected a string");
-    check("tags", "{}", "expected a sequence");
+    check("tags", "{}", "expected a list of tags");
     check("tags", r#"[["sid",""]]"#, "a sid is not empty");
     check("content", r#""\ud800""#, "hex escape");
     check("content", "\"a\nb\"", "control character");
@@ -313,7 +333,7 @@ fn comments_missing_fields_and_doubled_fields_are_no_event() {
 fn too_much_is_refused_before_it_is_hashed() {
     let limits = Limits { event_bytes_max: 2000, tags_max: 3, tag_value_bytes_max: 100 };
     let of = |tags: Vec<Tag>, content: &str| {
-        let draft = Draft { tags: Tags::new(tags), content: content.to_owned(), ..draft() };
+        let draft = Draft { tags: tags.into_iter().collect(), content: content.to_owned(), ..draft() };
         Claimed::parse(&key().sign(draft, Scheme::Sdk).to_json(), &limits)
             .map(drop)
             .map_err(|it| it.to_string())
@@ -361,7 +381,7 @@ proptest! {
         content in ".{0,40}", value in ".{0,10}", seconds in 0..=(1_u64 << 53) - 1, kind: u16, place: prop::sample::Index,
         sdk: bool,
     ) {
-        let tags = Tags::new(vec![Tag::pair("t", &value)]);
+        let tags = Tags::from_iter([Tag::pair("t", &value)]);
         let draft = Draft { created_at: UnixSeconds(seconds), kind: Kind(kind), tags, content };
         let signed = key().sign(draft, if sdk { Scheme::Sdk } else { Scheme::SpecEip191 });
         let text = signed.to_json();

@@ -5,7 +5,7 @@ use base::UnixSeconds;
 use super::*;
 use crate::{
     auth::Auth,
-    event::{Draft, Scheme, Sid, Tag, Tags},
+    event::{Draft, Scheme, Sid, TagView, Tags},
     key::SecretKey,
 };
 
@@ -99,7 +99,7 @@ fn every_kind_is_read_as_it_was_written() {
         assert_eq!(event.sid().is_some(), draft.kind.needs_subspace(), "{kind}");
         assert_eq!(warnings(&event), Vec::<String>::new(), "{kind}");
         // What is not empty must be seen in the view: a tag under another name would read as nothing.
-        let last = draft.tags.iter().last().and_then(Tag::value).unwrap().to_owned();
+        let last = draft.tags.iter().last().and_then(TagView::value).unwrap().to_owned();
         assert!(format!("{view:?}").contains(last.split(',').next().unwrap()), "{kind}: {view:?}");
     }
     let other = Draft { kind: Kind(1), ..Post::default().draft(operation()) };

@@ -84,7 +84,7 @@ impl TokenMintRules {
     /// Reads all rules of an event; what is wrong with one stands in its place.
     pub fn rules(tags: &Tags) -> Vec<Result<TokenRule, String>> {
         let rows = tags.named("rule").map(|tag| {
-            let pairs = tag.values().iter().map(|it| it.split_once('=').unwrap_or((it, "")));
+            let pairs = tag.values().map(|it| it.split_once('=').unwrap_or((it, "")));
             pairs.map(|(name, value)| (name.trim(), value.trim())).collect()
         });
         let rows: Vec<BTreeMap<&str, &str>> = rows.collect();

@@ -3,11 +3,7 @@
 //! So an append writes no index at all, however large the log is, and closing an era writes one sorted run. After a
 //! crash the newest era is built again from its events.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeSet, HashMap, hash_map::Entry},
-    slice,
-};
+use std::collections::{HashMap, hash_map::Entry};
 
 use base::Sha256;
 use foldhash::fast::RandomState;
@@ -15,6 +11,7 @@ use foldhash::fast::RandomState;
 use super::{
     block::{self, Block, Packer, SHORT_MAX},
     posting::{CHUNK_POSTINGS, POSTING_BYTES, Posting, Rank, keys, names, number},
+    run::Run,
 };
 use crate::{
     event::Signed,
@@ -40,31 +37,6 @@ pub(super) struct Era {
     names: Vec<(u64, u16)>,
     newest: u64,
     oldest: Option<u64>,
-}
-
-/// The postings of one key. Most keys lead to one event alone, which needs no tree.
-#[derive(Debug)]
-enum Run {
-    One(Posting),
-    Many(BTreeSet<Posting>),
-}
-
-impl Run {
-    fn insert(&mut self, posting: Posting) {
-        match self {
-            Self::One(first) => *self = Self::Many([*first, posting].into()),
-            Self::Many(all) => {
-                all.insert(posting);
-            }
-        }
-    }
-
-    fn in_order(&self) -> Cow<'_, [Posting]> {
-        match self {
-            Self::One(only) => slice::from_ref(only).into(),
-            Self::Many(all) => all.iter().copied().collect(),
-        }
-    }
 }
 
 /// What is kept in memory of a closed era: between which seconds its events were signed.
@@ -102,7 +74,7 @@ impl Era {
     pub(super) fn insert(&mut self, indexed: &Indexed, posting: Posting) {
         for key in &indexed.keys {
             match self.postings.entry(*key) {
-                Entry::Vacant(place) => drop(place.insert(Run::One(posting))),
+                Entry::Vacant(place) => drop(place.insert(Run::of(posting))),
                 Entry::Occupied(found) => found.into_mut().insert(posting),
             }
         }
@@ -113,19 +85,9 @@ impl Era {
 
     /// Returns the postings under a key behind `after`, in order, at most a chunk of them.
     pub(super) fn page(&self, key: u64, after: Option<Posting>, from: Rank) -> Vec<Posting> {
-        use std::ops::Bound::{Excluded, Included, Unbounded};
-        let Some(postings) = self.postings.get(&key) else {
-            return Vec::new();
-        };
         let first = Posting { created_at: from.created_at, id: from.id, offset: 0 };
         let is_behind = |it: &Posting| after.map_or(*it >= first, |after| *it > after);
-        match postings {
-            Run::One(only) => slice::from_ref(only).iter().filter(|it| is_behind(it)).copied().collect(),
-            Run::Many(all) => {
-                let start = after.map_or(Included(first), Excluded);
-                all.range((start, Unbounded)).take(CHUNK_POSTINGS).copied().collect()
-            }
-        }
+        self.postings.get(&key).map(|it| it.page(is_behind)).unwrap_or_default()
     }
 
     /// Returns the last second that any of its events was signed in.

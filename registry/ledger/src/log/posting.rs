@@ -110,9 +110,9 @@ pub(super) fn names(event: &Signed) -> (u64, u64) {
 pub(super) fn keys(event: &Signed) -> Vec<u64> {
     let (kind, author) = (event.kind(), event.author().address());
     let mut keys = vec![EVERYTHING, of_kind(kind), of_author(author), of_author_kind(author, kind)];
-    for tag in event.tags() {
+    for tag in event.tags().iter() {
         let indexed = if tag.name() == PARENT { tag.values().len() } else { 1 };
-        for value in tag.values().iter().take(indexed) {
+        for value in tag.values().take(indexed) {
             keys.push(of_tag(tag.name(), value));
             if tag.name() == "sid" {
                 keys.push(of_sid_kind(value, kind));

@@ -38,7 +38,13 @@ impl Prepared {
 
     /// Reads and verifies one event.
     pub fn verify(json: &str, limits: &Limits, leniency: Leniency) -> Result<Self, ClaimError> {
-        Ok(Claimed::parse(json, limits)?.verify(leniency)?.into())
+        Ok(Self::of(Claimed::parse(json, limits)?, leniency)?)
+    }
+
+    /// Verifies one event that was read.
+    pub fn of(claimed: Claimed, leniency: Leniency) -> Result<Self, VerifyError> {
+        let (event, serialized) = claimed.prove(leniency)?;
+        Ok(Self { json: serialized.event_json(&event).into(), indexed: Indexed::of(&event), event })
     }
 }
 

@@ -134,7 +134,8 @@ pub(super) mod reply {
     }
 
     pub(in crate::relay) fn ok(id: EventId, is_taken: bool, text: &str) -> String {
-        json!(["OK", id, is_taken, text]).to_string()
+        let text = Value::from(text);
+        format!("[\"OK\",\"{id}\",{is_taken},{text}]")
     }
 
     pub(in crate::relay) fn eose(id: &SubscriptionId) -> String {

@@ -142,7 +142,7 @@ fn graph(reader: &Reader, model: &str) -> Result<Graph, StoreError> {
 
 fn node(ledger: &Ledger, stored: &Stored, accepted: &Accepted) -> Node {
     let mut says = BTreeMap::new();
-    for tag in accepted.event.tags() {
+    for tag in accepted.event.tags().iter() {
         if let Some(value) = tag.value().filter(|_| !FORMAL.contains(&tag.name())) {
             says.entry(tag.name().to_owned()).or_insert_with(|| value.to_owned());
         }

@@ -187,11 +187,17 @@ impl Client {
             Stage::Checked(checked) => {
                 let mut done = ControlFlow::Continue(());
                 for (id, verified) in checked {
-                    let steps = match verified {
-                        Ok(prepared) => vec![self.session.verified(prepared)],
-                        Err(error) => self.session.rejected(id, &error, SystemClock.now()),
+                    done = match verified.map(|it| self.session.verified(it)) {
+                        Ok(Step::Append(prepared)) => {
+                            self.pipeline.keep(*prepared);
+                            continue;
+                        }
+                        Ok(other) => self.take(vec![other]).await,
+                        Err(error) => {
+                            let steps = self.session.rejected(id, &error, SystemClock.now());
+                            self.take(steps).await
+                        }
                     };
-                    done = self.take(steps).await;
                     if done.is_break() {
                         break;
                     }

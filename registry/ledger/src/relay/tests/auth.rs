@@ -69,7 +69,7 @@ fn an_auth_is_for_this_session_this_relay_and_this_hour() {
     };
     let tag = |name: &'static str, value: &'static str| {
         move |it: &mut Draft| {
-            let others = it.tags.iter().filter(|it| it.name() != name).cloned();
+            let others = it.tags.iter().filter(|it| it.name() != name).map(Tag::from);
             it.tags = others.chain([Tag::pair(name, value)]).collect();
         }
     };

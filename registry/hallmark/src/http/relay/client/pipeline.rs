@@ -19,7 +19,7 @@ use crate::ledger::Ledger;
 /// How many events of one client are checked or written at once.
 const EVENTS_MAX: usize = 256;
 /// How many are checked in one go.
-const GROUP_MAX: usize = 32;
+const GROUP_MAX: usize = 64;
 
 /// What became of events that a client sent, in their order.
 pub(super) enum Stage {
