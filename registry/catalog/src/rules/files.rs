@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use base::EntryPath;
+use memchr::memchr_iter;
 
 use super::{Artifact, Facts};
 use crate::{
@@ -73,10 +74,8 @@ fn surely_stays(path: &str) -> bool {
     let plain = !path.is_empty() && path.len() <= 255 && plain_in_url(path);
     // A part is empty, or begins with a dot, where a slash or the path itself is followed by one of these.
     let odd = |it: &u8| matches!(it, b'/' | b'.');
-    plain
-        && !odd(&bytes[0])
-        && !path.ends_with('/')
-        && bytes.windows(2).fold(true, |so_far, pair| so_far & !((pair[0] == b'/') & odd(&pair[1])))
+    let behind_slash = |at: usize| bytes.get(at + 1);
+    plain && !odd(&bytes[0]) && memchr_iter(b'/', bytes).all(|it| behind_slash(it).is_some_and(|it| !odd(it)))
 }
 
 /// Reports names that are equal, that differ in case only, or of which one would be the other's folder.

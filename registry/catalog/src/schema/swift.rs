@@ -6,6 +6,7 @@
 //!   all, so that no rule of the schema is ever passed over.
 
 mod make;
+mod number;
 mod skim;
 mod steps;
 
@@ -17,6 +18,7 @@ use crate::{
 };
 
 /// What a value has to look like.
+#[expect(clippy::struct_excessive_bools, reason = "what a schema says is yes or no in many ways")]
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     /// One bit for each kind that may stand here.
@@ -32,6 +34,8 @@ pub(super) struct Shape {
     characters_min: usize,
     characters_max: Option<usize>,
     checks: Vec<Check>,
+    /// Whether only texts fit that stand in JSON as they are.
+    plain: bool,
     minimum: Option<f64>,
     maximum: Option<f64>,
     whole_number: bool,
@@ -113,11 +117,6 @@ impl Shape {
             && text.len() >= self.characters_min.min(1)
             && chosen
             && self.checks.iter().all(|it| (it.fits)(text))
-    }
-
-    /// Says that only texts fit that stand in JSON as they are.
-    fn is_plain(&self) -> bool {
-        self.choices.is_some() || self.checks.iter().any(|it| it.plain)
     }
 
     fn takes_any_text(&self) -> bool {

@@ -87,6 +87,7 @@ fn shape(root: &Value, schema: &Value, depth: usize) -> Option<Shape> {
     for (keyword, value) in schema {
         apply(&mut shape, root, keyword, value, depth)?;
     }
+    shape.plain = shape.choices.is_some() || shape.checks.iter().any(|it| it.plain);
     Some(shape)
 }
 

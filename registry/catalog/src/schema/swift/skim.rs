@@ -1,15 +1,17 @@
 //! The same look at an entry whose text nobody has parsed.
 //!
-//! - Each token is read by the parser, or is byte for byte what the parser read in this place before ([`Steps`]).
+//! - What stands between two values is read by the parser, or is byte for byte what the parser read in this place
+//!   before ([`Steps`]). A string or number is read here if it stands as it is: without escapes, and without an exponent.
 //! - It says yes or nothing, as [`Shape::surely_fits`] does, which looks at whatever is unusual.
 
-use jiter::{Jiter, Peek};
-use memchr::memchr;
+use jiter::Jiter;
+use memchr::{memchr, memchr2};
 
-use super::{Kind, Shape, Steps, UNIQUE_MAX, bit, steps::Then};
+use super::{Kind, Shape, Steps, UNIQUE_MAX, bit, number::PlainNumber, steps::Then};
 use crate::{
     document::{Document, ENTRY_DEPTH, Slots},
     rules::{Fact, Facts},
+    schema::texts::without_controls,
 };
 
 /// What a text may be.
@@ -65,15 +67,16 @@ impl<'s, 't> Skim<'s, 't> {
 
     fn string(&mut self, shape: &Shape) -> Option<()> {
         let start = self.at + 1;
-        let length = if shape.is_plain() {
+        let rest = self.rest().get(1..)?;
+        let length = if shape.plain {
             // What comes before the first quote fits only if it is the whole string.
-            memchr(b'"', self.rest().get(1..)?)?
+            memchr(b'"', rest)?
         } else {
-            let raw = Jiter::new(self.rest()).known_bytes().ok()?.len();
-            if memchr(b'\\', &self.rest()[1..=raw]).is_some() {
+            let length = memchr2(b'"', b'\\', rest)?;
+            if rest[length] != b'"' || !without_controls(&rest[..length]) {
                 return self.closely(shape);
             }
-            raw
+            length
         };
         let text = self.text.get(start..start + length).filter(|it| shape.text_fits(it))?;
         self.at = start + length + 1;
@@ -82,15 +85,10 @@ impl<'s, 't> Skim<'s, 't> {
     }
 
     fn number(&mut self, shape: &Shape) -> Option<()> {
-        let rest = self.rest();
-        let length = Jiter::new(rest).known_number_bytes(Peek::new(*rest.first()?)).ok()?.len();
-        let text = &self.text[self.at..self.at + length];
-        // Whether it is one of the doubles is for others to find out.
-        if length > super::DIGITS_MAX || text.bytes().any(|it| matches!(it, b'e' | b'E')) {
-            return self.closely(shape);
-        }
-        shape.number_fits(text).then_some(())?;
-        self.at += length;
+        let Some(number) = PlainNumber::first(self.rest()) else { return self.closely(shape) };
+        let text = &self.text[self.at..self.at + number.length];
+        (shape.surely_fits_number(&number) || shape.number_fits(text)).then_some(())?;
+        self.at += number.length;
         self.tell(shape, text);
         Some(())
     }
@@ -114,8 +112,8 @@ impl<'s, 't> Skim<'s, 't> {
                     step = shape.object_step + 1 + at;
                     self.value(&shape.properties[at].1)?;
                 }
-                Then::Other(key) => {
-                    let key = &self.text[from + key.start..from + key.end];
+                Then::Other(start, end) => {
+                    let key = &self.text[from + start..from + end];
                     let new = !shape.closed && count < OTHERS_MAX && !others[..count].contains(&key);
                     new.then(|| others[count] = key)?;
                     count += 1;
@@ -143,19 +141,19 @@ impl<'s, 't> Skim<'s, 't> {
                 memchr(b'\\', key).is_none().then_some(())?;
                 let start = key.as_ptr().addr() - rest.as_ptr().addr();
                 let known = shape.properties.iter().position(|it| it.0.as_bytes() == key);
-                let other = Then::Other(start..start + key.len());
+                let other = Then::Other(start, start + key.len());
                 input.peek().ok()?;
                 known.map_or(other, Then::Property)
             }
         };
         let length = input.current_index();
-        self.steps.learn(step, &rest[..length], then.clone());
+        self.steps.learn(step, &rest[..length], then);
         Some((length, then))
     }
 
     fn array(&mut self, shape: &Shape, items: &Shape) -> Option<()> {
         // Whether texts differ is seen only of those that stand as they are.
-        let texts = items.is_plain() && items.kinds & !TEXT_KINDS == 0;
+        let texts = items.plain && items.kinds & !TEXT_KINDS == 0;
         (shape.choices.is_none() && (!shape.items_unique || texts)).then_some(())?;
         self.depth += 1;
         let (mut seen, mut count) = ([""; UNIQUE_MAX], 0);
@@ -200,7 +198,7 @@ impl<'s, 't> Skim<'s, 't> {
         let (place, then) = if more { (before, Then::Element) } else { (close, Then::End) };
         // An empty array has no step of its own.
         if more || !first {
-            self.steps.learn(place, &rest[..length], then.clone());
+            self.steps.learn(place, &rest[..length], then);
         }
         Some((length, then))
     }

@@ -4,8 +4,6 @@
 //! next key and colon as in the entry before. The parser is in the same state there, so what it read from those bytes
 //! the last time, it would read from them again.
 
-use std::ops::Range;
-
 /// One for each place, learned from the entries that came by.
 #[derive(Debug, Default)]
 pub(crate) struct Steps(Vec<Option<Step>>);
@@ -27,12 +25,12 @@ const WORDS_BYTES: usize = 32;
 type Words = [u64; WORDS_BYTES / 8];
 
 /// What follows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Then {
     /// The value of a property that the shape knows.
     Property(usize),
-    /// The value of another property, whose key stands at this place in the step.
-    Other(Range<usize>),
+    /// The value of another property, whose key stands in the step from here to there.
+    Other(usize, usize),
     /// An element.
     Element,
     /// What is behind the object or array.
@@ -43,7 +41,7 @@ impl Steps {
     /// Returns what the next bytes say, and how many they are, if it is what they said the last time.
     pub(super) fn recall(&self, place: usize, bytes: &[u8]) -> Option<(usize, Then)> {
         let step = self.0.get(place)?.as_ref()?;
-        let (length, then) = (step.bytes.len(), step.then.clone());
+        let (length, then) = (step.bytes.len(), step.then);
         // Where more blanks follow, this is the step of another layout.
         let whole = matches!(then, Then::End) || bytes.get(length).is_some_and(|it| *it > b' ');
         (step.begins(bytes) && whole).then_some((length, then))
