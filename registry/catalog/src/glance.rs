@@ -3,9 +3,13 @@
 //! - It says yes or nothing. Where anything is wrong, unusual or merely doubtful, the whole text is examined by
 //!   [`crate::check`], which alone reports; nothing is refused here.
 //! - Of the index it holds one block for each core, whatever the size of the file.
-//! - The cores begin at entries that are guessed. A guess counts only if the core before arrives exactly there, so
-//!   that together they have read one sequence of entries.
+//! - The index is cut into stretches, and a core that has read one takes the next: one that comes late or is held up
+//!   leaves more to the others.
+//! - Where the first entry of a stretch begins is guessed. A guess counts only if whoever read the stretch before arrives
+//!   exactly there, so that together they have read one sequence of entries.
 
+mod cores;
+mod marks;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -13,16 +17,15 @@ mod window;
 
 use std::{
     hash::RandomState,
-    num::NonZero,
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use memchr::{memchr, memmem};
 
 pub(crate) use self::window::Source;
 use self::{
-    share::{Marks, Share, Task},
+    marks::surely_agree,
+    share::{Core, Share, Task},
     window::Window,
 };
 use crate::{
@@ -31,10 +34,10 @@ use crate::{
     schema::Contract,
 };
 
-/// Less than this is not worth a second thread.
-const SHARE_BYTES_MIN: u64 = 128 << 10;
+/// How long a stretch is: little enough for a core's own cache, and for the last one to end soon after the others.
+const STRETCH_BYTES: u64 = 496 << 10;
 
-/// In so many bytes the first entry has to begin, and any other.
+/// In so many bytes the first entry has to begin.
 const OPENING_BYTES: usize = 64 << 10;
 
 /// Reads an index in which there is nothing to report, and keeps something of each entry, whose text is handed over with
@@ -47,50 +50,83 @@ pub(crate) fn glance<T: Send>(
     // Another organisation's schema may say something about all entries together.
     let size = source.size().ok().filter(|it| *it <= TEXT_BYTES_MAX as u64 && contract.is_ours())?;
     let opening = Opening::read(source)?;
-    let starts = opening.starts(source, size);
     let task =
         Task { source, contract, keep: &keep, seed: RandomState::new(), given_up: AtomicBool::new(false) };
-    let (mut kept, mut marks, mut closing) = (Vec::new(), Marks::default(), Vec::new());
-    for share in one_sequence(&task, &starts)? {
+    let (mut kept, mut marks, mut closing) = (Vec::new(), Vec::new(), None);
+    for share in one_sequence(&task, &opening, size)? {
         kept.extend(share.kept);
-        marks.extend(share.marks);
+        marks.push(share.marks);
         closing = share.closing;
     }
-    let fine = kept.len() <= ENTRIES_MAX && marks.surely_agree() && opening.fits(&closing, contract);
+    let fine = kept.len() <= ENTRIES_MAX && surely_agree(&marks) && opening.fits(&closing?, contract);
     fine.then_some(kept)
 }
 
 /// Reads on all cores, and again on one what was guessed wrongly.
-fn one_sequence<S, K, T>(task: &Task<'_, S, K>, starts: &[u64]) -> Option<Vec<Share<T>>>
+fn one_sequence<S, K, T>(task: &Task<'_, S, K>, opening: &Opening, size: u64) -> Option<Vec<Share<T>>>
 where
     S: Source + ?Sized,
     K: Fn(&str, u64) -> Option<T> + Sync,
     T: Send,
 {
-    let untils = starts.iter().skip(1).copied().chain([u64::MAX]);
-    let mut pairs = starts.iter().copied().zip(untils);
-    let (from, until) = pairs.next()?;
-    let (first, others) = thread::scope(|scope| {
-        let others =
-            pairs.map(|(from, until)| scope.spawn(move || task.examine(from, until))).collect::<Vec<_>>();
-        let first = task.examine(from, until);
-        task.given_up.store(first.is_none(), Ordering::Relaxed);
-        let joined =
-            others.into_iter().map(|it| it.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        (first, joined.collect::<Vec<_>>())
-    });
-    let mut end = first.as_ref()?.end;
-    let mut shares = vec![first?];
-    for (start, share) in starts[1..].iter().zip(others) {
-        if *start != end {
-            shares.push(task.examine(end, u64::MAX)?);
-            break;
-        }
-        let share = share?;
-        end = share.end;
-        shares.push(share);
+    let count = opening.stretches(size);
+    let mut shares = (0..count).map(|_| None).collect::<Vec<_>>();
+    for (stretch, share) in on_all_cores(task, opening, count) {
+        shares[stretch] = Some(share);
     }
-    Some(shares)
+    task.given_up.store(false, Ordering::Relaxed);
+    let mut end = opening.text.len() as u64;
+    let (mut sequence, mut again) = (Vec::with_capacity(shares.len()), None);
+    for (stretch, share) in shares.into_iter().enumerate() {
+        let until = opening.until(stretch, count);
+        let share = match share {
+            Some(share) if share.start == end => share,
+            _ if end >= until => continue,
+            _ => {
+                let core = again.get_or_insert_with(|| Core::new(task));
+                core.go_to(end, None);
+                core.examine(until)?
+            }
+        };
+        end = share.end;
+        sequence.push(share);
+        if sequence.last().is_some_and(|it| it.closing.is_some()) {
+            return Some(sequence);
+        }
+    }
+    None
+}
+
+/// Reads stretches on all cores, and returns those in which there is nothing to report.
+fn on_all_cores<S, K, T>(task: &Task<'_, S, K>, opening: &Opening, count: usize) -> Vec<(usize, Share<T>)>
+where
+    S: Source + ?Sized,
+    K: Fn(&str, u64) -> Option<T> + Sync,
+    T: Send,
+{
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut core, mut shares) = (Core::new(task), Vec::new());
+        loop {
+            let stretch = next.fetch_add(1, Ordering::Relaxed);
+            if stretch >= count || task.given_up.load(Ordering::Relaxed) {
+                return shares;
+            }
+            let (place, between) = match stretch {
+                0 => (opening.text.len() as u64, None),
+                _ => (stretch as u64 * STRETCH_BYTES, Some(&opening.between[..])),
+            };
+            if !core.go_to(place, between) {
+                continue;
+            }
+            match core.examine(opening.until(stretch, count)) {
+                Some(share) => shares.push((stretch, share)),
+                // Mostly there is something to report.
+                None => task.given_up.store(true, Ordering::Relaxed),
+            }
+        }
+    };
+    cores::on_each(count, work).into_iter().flatten().collect()
 }
 
 /// What stands before the first entry.
@@ -103,7 +139,8 @@ struct Opening {
 
 impl Opening {
     fn read(source: &(impl Source + ?Sized)) -> Option<Self> {
-        let window = Window::open(source, 0, OPENING_BYTES);
+        let mut window = Window::new(source, OPENING_BYTES);
+        window.open_at(0);
         let bytes = window.bytes();
         let name = b"\"models\"";
         let at = memmem::find(bytes, name)? + name.len();
@@ -118,17 +155,23 @@ impl Opening {
         Some(Self { text: text.to_vec(), between })
     }
 
-    /// Guesses for each core where to begin.
-    fn starts(&self, source: &(impl Source + ?Sized), size: u64) -> Vec<u64> {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
-        let cores = cores.min(size / SHARE_BYTES_MIN).max(1);
-        let brace = memchr(b'{', &self.between);
-        let guess = |core: u64| {
-            let from = size / cores * core;
-            let at = memmem::find(Window::open(source, from, OPENING_BYTES).bytes(), &self.between)?;
-            Some(from + (at + brace?) as u64)
-        };
-        [self.text.len() as u64].into_iter().chain((1..cores).filter_map(guess)).collect()
+    /// Returns into how many stretches an index is cut.
+    fn stretches(&self, size: u64) -> usize {
+        let count = if self.brace().is_some() { size.div_ceil(STRETCH_BYTES) } else { 1 };
+        usize::try_from(count).unwrap_or(1).max(1)
+    }
+
+    /// Returns where a stretch ends: the first entry from there on belongs to the next.
+    fn until(&self, stretch: usize, count: usize) -> u64 {
+        match self.brace() {
+            Some(brace) if stretch + 1 < count => (stretch as u64 + 1) * STRETCH_BYTES + brace as u64,
+            _ => u64::MAX,
+        }
+    }
+
+    /// Returns where in what stands between two entries the second begins.
+    fn brace(&self) -> Option<usize> {
+        memchr(b'{', &self.between)
     }
 
     /// Says that an index is well as far as it is not its entries: the same without them is.

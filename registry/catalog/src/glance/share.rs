@@ -1,20 +1,28 @@
-//! One core's share of the entries.
+//! What one core reads of the entries, a stretch of the index at a time.
 
 use std::{
-    hash::{BuildHasher as _, RandomState},
+    hash::RandomState,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use super::window::{Source, Window};
+use memchr::{memchr, memmem};
+
+use super::{
+    STRETCH_BYTES,
+    marks::Marks,
+    window::{Source, Window},
+};
 use crate::{
     document::{Document, ENTRY_DEPTH, Node, Slots},
     rules::{self, Licenses, Parts},
     schema::{Contract, Steps},
 };
 
-/// How much of the index stands in memory for each core: little enough for the core's own cache. A longer entry is for
-/// others to read.
+/// How much of the index stands in memory for each core: a stretch, and the rest of its last entry if that is not very
+/// long. An entry that does not fit is for others to read.
 const BLOCK_BYTES: usize = 512 << 10;
+
+const _: () = assert!(BLOCK_BYTES as u64 > STRETCH_BYTES);
 
 /// What all cores work with.
 pub(super) struct Task<'t, S: ?Sized, K> {
@@ -25,6 +33,13 @@ pub(super) struct Task<'t, S: ?Sized, K> {
     pub(super) seed: RandomState,
     /// Whether it is clear already that nothing will come of it.
     pub(super) given_up: AtomicBool,
+}
+
+/// A core at work.
+pub(super) struct Core<'t, S: ?Sized, K> {
+    task: &'t Task<'t, S, K>,
+    window: Window<'t, S>,
+    memory: Memory,
 }
 
 /// What is seen of the source, and up to which place entries are read.
@@ -42,29 +57,45 @@ struct Memory {
     licenses: Licenses,
 }
 
-/// What a core has read.
+/// What was read at one go.
 pub(super) struct Share<T> {
     pub(super) kept: Vec<T>,
     pub(super) marks: Marks,
+    /// Where it began.
+    pub(super) start: u64,
     /// Where it ended: at an entry, or at the end of the list.
     pub(super) end: u64,
     /// What follows the last entry, if the list ended.
-    pub(super) closing: Vec<u8>,
+    pub(super) closing: Option<Vec<u8>>,
 }
 
-impl<S: Source + ?Sized, K> Task<'_, S, K> {
-    /// Reads entries from a place on, and ends at the first one not before `until`, or where the list ends.
-    pub(super) fn examine<T>(&self, from: u64, until: u64) -> Option<Share<T>>
+impl<'t, S: Source + ?Sized, K> Core<'t, S, K> {
+    pub(super) fn new(task: &'t Task<'t, S, K>) -> Self {
+        Self { task, window: Window::new(task.source, BLOCK_BYTES), memory: Memory::default() }
+    }
+
+    /// Goes to a place, and to the first entry behind it if one is meant by what probably stands between two. Says
+    /// whether it is there.
+    pub(super) fn go_to(&mut self, place: u64, between: Option<&[u8]>) -> bool {
+        self.window.open_at(place);
+        let find = |between| Some(memmem::find(self.window.bytes(), between)? + memchr(b'{', between)?);
+        let at = between.map_or(Some(0), find);
+        self.window.advance(at.unwrap_or_default());
+        at.is_some()
+    }
+
+    /// Reads entries, and ends at the first one not before `until`, or where the list ends.
+    pub(super) fn examine<T>(&mut self, until: u64) -> Option<Share<T>>
     where
         K: Fn(&str, u64) -> Option<T>,
     {
-        let mut window = Window::open(self.source, from, BLOCK_BYTES);
-        let mut share = Share { kept: Vec::new(), marks: Marks::default(), end: from, closing: Vec::new() };
-        let mut memory = Memory::default();
+        let Self { task, window, memory } = self;
+        let start = window.place();
+        let mut share = Share { kept: Vec::new(), marks: Marks::default(), start, end: start, closing: None };
         loop {
             let text = window.text();
             let block = Block { text, place: window.place(), until };
-            let (length, done) = self.entries(&block, &mut memory, &mut share)?;
+            let (length, done) = task.entries(&block, memory, &mut share)?;
             let ends = text[length..].starts_with(']');
             window.advance(length);
             if done {
@@ -72,18 +103,19 @@ impl<S: Source + ?Sized, K> Task<'_, S, K> {
                 if ends {
                     // The end of the source is part of what is seen, unless there is very much behind the list.
                     window.look_ahead();
-                    share.closing = window.bytes().to_vec();
-                    window.advance(share.closing.len());
+                    share.closing = Some(window.bytes().to_vec());
+                    window.advance(window.bytes().len());
                     (!window.look_ahead()).then_some(())?;
                 }
-                share.marks.sort();
                 return Some(share);
             }
             // An entry has to fit into the window.
             window.look_ahead().then_some(())?;
         }
     }
+}
 
+impl<S: Source + ?Sized, K> Task<'_, S, K> {
     /// Reads the entries that are seen whole. Says where they end, and whether there is nothing more to do.
     fn entries<T>(
         &self,
@@ -154,48 +186,4 @@ fn behind(text: &str, end: usize) -> Option<usize> {
 fn blanks(text: &str, at: usize) -> usize {
     let blank = |it: &&u8| matches!(it, b' ' | b'\n' | b'\r' | b'\t');
     at + text.as_bytes()[at..].iter().take_while(blank).count()
-}
-
-/// What has to be compared across entries, each in eight bytes: two that are equal there need a closer look.
-#[derive(Default)]
-pub(super) struct Marks {
-    ids: Vec<u64>,
-    /// The first half of a digest's first half, and the size of the file.
-    sizes: Vec<(u64, u64)>,
-}
-
-impl Marks {
-    /// Takes note of an entry's id, and of the digests and sizes of its files.
-    fn add<'t>(
-        &mut self,
-        id: Option<&str>,
-        files: impl Iterator<Item = (Option<&'t str>, Option<&'t str>)>,
-        seed: &RandomState,
-    ) -> Option<()> {
-        self.ids.push(seed.hash_one(id?));
-        for (digest, size) in files {
-            let digest = u64::from_str_radix(digest?.get(..16)?, 16).ok()?;
-            self.sizes.push((digest, size?.parse().ok()?));
-        }
-        Some(())
-    }
-
-    fn sort(&mut self) {
-        self.ids.sort_unstable();
-        self.sizes.sort_unstable();
-    }
-
-    pub(super) fn extend(&mut self, other: Self) {
-        self.ids.extend(other.ids);
-        self.sizes.extend(other.sizes);
-    }
-
-    /// Says that no id stands twice and that no digest has two sizes. If it does not say so, that may still hold.
-    #[expect(clippy::stable_sort_primitive, reason = "the stable sort sees the runs that are sorted already")]
-    pub(super) fn surely_agree(mut self) -> bool {
-        self.ids.sort();
-        self.sizes.sort();
-        self.ids.windows(2).all(|pair| pair[0] != pair[1])
-            && self.sizes.windows(2).all(|pair| pair[0].0 != pair[1].0 || pair[0].1 == pair[1].1)
-    }
 }

@@ -73,7 +73,7 @@ fn entries_are_handed_over_in_order_with_their_places() {
     let text = serde_json::to_string_pretty(&json!({ "models": entries(3_000) })).unwrap();
     let keep = |text: &str, place: u64| Some((place, text.to_owned()));
     let kept = glance(text.as_bytes(), &Contract::ours(), keep).unwrap();
-    assert!(text.len() as u64 > 2 * SHARE_BYTES_MIN);
+    assert!(text.len() as u64 > 5 * STRETCH_BYTES);
     for (number, (place, source)) in kept.iter().enumerate() {
         assert!(text[usize::try_from(*place).unwrap()..].starts_with(source));
         assert_eq!(serde_json::from_str::<Value>(source).unwrap(), entry(number));
@@ -124,6 +124,46 @@ fn a_start_that_was_guessed_wrongly_is_not_believed() {
     entries[1_400..1_600].iter_mut().for_each(|it| it["geometry"]["more"] = nested.clone());
     assert_eq!(count(&json!({ "models": entries }).to_string()), Some(3_000));
     entries[1_400]["license"] = json!("");
+    assert_eq!(count(&json!({ "models": entries }).to_string()), None);
+}
+
+#[test]
+fn a_guess_behind_the_list_changes_nothing() {
+    let models = json!(entries(2_000));
+    let index = |stubs: &str| format!("{{\"models\":{models},\"STUBS_TO_REVISIT\":{stubs}}}");
+    let stubs = json!(entries(300)).to_string();
+    assert!((STRETCH_BYTES / 2..STRETCH_BYTES).contains(&(stubs.len() as u64)), "{}", stubs.len());
+    assert_eq!(count(&index(&stubs)), Some(2_000));
+    assert_eq!(count(&index(&stubs.replace("\"sizeBytes\":", "\"size\":"))), Some(2_000));
+    // It ends where the list does.
+    assert_eq!(count(&format!("{{\"models\":{models}],\"STUBS_TO_REVISIT\":{stubs}}}")), None);
+}
+
+#[test]
+fn no_entry_is_passed_over_by_a_guess() {
+    // A blank hides where most of them begin.
+    let hidden = |(number, it): (usize, &Value)| match number % 50 {
+        0 => it.to_string(),
+        _ => it.to_string().replacen('{', "{ ", 1),
+    };
+    let all = entries(3_000).iter().enumerate().map(hidden).collect::<Vec<_>>();
+    let text = format!("{{\"models\":[{}]}}", all.join(","));
+    assert!(text.len() as u64 > 5 * STRETCH_BYTES);
+    assert_eq!(count(&text), Some(3_000));
+}
+
+#[test]
+fn stretches_in_which_no_entry_begins_are_passed() {
+    let mut entries = entries(400);
+    let long = |bytes: usize| json!("नोट".repeat(bytes / 9));
+    for at in [0, 1, 2, 200, 398] {
+        entries[at]["notes"] = long(520_000);
+    }
+    assert_eq!(count(&json!({ "models": entries }).to_string()), Some(400));
+    entries[399]["notes"] = json!("TODO-STUB");
+    assert_eq!(count(&json!({ "models": entries }).to_string()), None);
+    // Not even the window is wide enough.
+    entries[399]["notes"] = long(600_000);
     assert_eq!(count(&json!({ "models": entries }).to_string()), None);
 }
 

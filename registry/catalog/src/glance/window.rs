@@ -45,11 +45,15 @@ pub(super) struct Window<'s, S: ?Sized> {
 }
 
 impl<'s, S: Source + ?Sized> Window<'s, S> {
-    /// Opens a window with room for so many bytes.
-    pub(super) fn open(source: &'s S, start: u64, room: usize) -> Self {
-        let mut window = Self { source, start, block: vec![0; room], filled: 0, cursor: 0 };
-        window.look_ahead();
-        window
+    /// Makes a window with room for so many bytes, through which nothing is seen yet.
+    pub(super) fn new(source: &'s S, room: usize) -> Self {
+        Self { source, start: 0, block: vec![0; room], filled: 0, cursor: 0 }
+    }
+
+    /// Opens it at a place.
+    pub(super) fn open_at(&mut self, start: u64) {
+        (self.start, self.filled, self.cursor) = (start, 0, 0);
+        self.look_ahead();
     }
 
     /// Returns the place in the source.
