@@ -20,9 +20,9 @@ pub struct Tags {
     /// All texts, one behind the other.
     text: String,
     /// Where each text ends.
-    texts: Vec<usize>,
+    text_ends: Vec<usize>,
     /// How many texts there are up to the end of each tag.
-    tags: Vec<usize>,
+    ends: Vec<usize>,
 }
 
 /// One tag of an event.
@@ -81,17 +81,17 @@ impl<'t> TagView<'t> {
 impl Tags {
     /// Returns the tags in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = TagView<'_>> + DoubleEndedIterator {
-        (0..self.tags.len()).map(|it| self.tag(it))
+        (0..self.ends.len()).map(|it| self.tag(it))
     }
 
     /// Returns how many tags there are.
     pub fn len(&self) -> usize {
-        self.tags.len()
+        self.ends.len()
     }
 
     /// Says whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.tags.is_empty()
+        self.ends.is_empty()
     }
 
     /// Adds a tag at the end.
@@ -123,24 +123,28 @@ impl Tags {
 
     /// Makes room for what most events have.
     fn with_room() -> Self {
-        Self { text: String::with_capacity(512), texts: Vec::with_capacity(32), tags: Vec::with_capacity(16) }
+        Self {
+            text: String::with_capacity(512),
+            text_ends: Vec::with_capacity(32),
+            ends: Vec::with_capacity(16),
+        }
     }
 
     fn add_text(&mut self, text: &str) {
         self.text.push_str(text);
-        self.texts.push(self.text.len());
+        self.text_ends.push(self.text.len());
     }
 
     fn end_tag(&mut self) {
-        self.tags.push(self.texts.len());
+        self.ends.push(self.text_ends.len());
     }
 
     fn tag(&self, number: usize) -> TagView<'_> {
-        TagView { tags: self, from: start(&self.tags, number), until: end(&self.tags, number) }
+        TagView { tags: self, from: start(&self.ends, number), until: end(&self.ends, number) }
     }
 
     fn text(&self, number: usize) -> &str {
-        self.text.get(start(&self.texts, number)..end(&self.texts, number)).unwrap_or_default()
+        self.text.get(start(&self.text_ends, number)..end(&self.text_ends, number)).unwrap_or_default()
     }
 }
 

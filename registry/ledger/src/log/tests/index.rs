@@ -134,7 +134,9 @@ fn without_blocks(path: &std::path::Path) {
                 for (key, postings) in runs {
                     let oldest = postings.last().unwrap().created_at;
                     let mut bytes = Vec::new();
-                    postings.iter().for_each(|it| it.write(&mut bytes));
+                    for posting in &postings {
+                        posting.write(&mut bytes);
+                    }
                     era::seal(&mut bytes);
                     chunks.put(ChunkRow { key, number: 0, oldest, postings: bytes })?;
                 }
