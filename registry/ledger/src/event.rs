@@ -130,6 +130,7 @@ impl Signed {
     }
 }
 
+/// For JSON that an event is a part of. Its own text, [`Signed::to_json`], is the same and quicker made.
 impl Serialize for Signed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut event = serializer.serialize_struct("Event", 7)?;

@@ -100,7 +100,7 @@ impl Serialized {
 
     /// Returns the JSON of the event that this is the body of, the `id` first: clients look for it there.
     pub(crate) fn event_json(&self, event: &Signed) -> String {
-        let [_, tags, content] = self.parts();
+        let (tags, content) = self.tags_and_content();
         let mut json = String::with_capacity(self.bytes.len() + ENVELOPE_BYTES);
         let author = json_of(event.author.as_str());
         let (id, at, kind) = (event.id, event.draft.created_at.0, event.draft.kind);
@@ -114,11 +114,10 @@ impl Serialized {
         json
     }
 
-    /// Returns what stands before the tags, the tags, and the content.
-    fn parts(&self) -> [&str; 3] {
+    fn tags_and_content(&self) -> (&str, &str) {
         let text = std::str::from_utf8(&self.bytes).expect("JSON is text");
-        let end = text.len() - 1;
-        [&text[..self.tags_at], &text[self.tags_at..self.content_at - 1], &text[self.content_at..end]]
+        // A comma stands between the two, and the array's bracket behind them.
+        (&text[self.tags_at..self.content_at - 1], &text[self.content_at..text.len() - 1])
     }
 }
 

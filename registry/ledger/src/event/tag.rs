@@ -218,7 +218,7 @@ impl<'de> Visitor<'de> for All<'_> {
     type Value = ();
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a list of tags")
+        out.write_str("a sequence of tags")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut tags: A) -> Result<(), A::Error> {
@@ -309,6 +309,6 @@ mod tests {
         assert!(why("[[]]").starts_with("a tag needs a name: its list is empty"), "{}", why("[[]]"));
         assert!(why(r#"[["a",1]]"#).contains("invalid type: integer `1`, expected a string"));
         assert!(why(r#"["a"]"#).contains("expected a tag, which is a list of texts"));
-        assert!(why(r#"{"a":"b"}"#).contains("expected a list of tags"));
+        assert!(why(r#"{"a":"b"}"#).contains("expected a sequence of tags"));
     }
 }

@@ -306,7 +306,7 @@ fn fields_have_their_types_and_ranges() {
     }
     check("tags", "[[]]", "a tag needs a name");
     check("tags", "[[1]]", "expected a string");
-    check("tags", "{}", "expected a list of tags");
+    check("tags", "{}", "expected a sequence");
     check("tags", r#"[["sid",""]]"#, "a sid is not empty");
     check("content", r#""\ud800""#, "hex escape");
     check("content", "\"a\nb\"", "control character");
