@@ -1,11 +1,12 @@
 //! The event relay as its clients meet it: over a real WebSocket, with real signatures.
 
-use std::{collections::BTreeSet, path::Path, process::Command};
+use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
 
 use base::{Clock as _, Sha256, SystemClock, UnixSeconds};
 use futures_util::SinkExt as _;
 use ledger::{Author, event::Scheme};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
 
 use crate::support::{
@@ -282,6 +283,25 @@ async fn a_flood_of_bad_signatures_is_answered_and_others_are_served() {
     late.created_at = UnixSeconds(SystemClock.now().0 + 100_000);
     let refused = honest.publish(&key(1).sign(late, Scheme::SpecEip191)).await;
     assert!(refused[3].as_str().unwrap().starts_with("invalid: created_at"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_events_than_are_taken_at_once_are_all_answered_in_their_order() {
+    let (_host, daemon) = quiet(&[]).await;
+    let mut author = Client::of(&daemon, "/").await;
+    let events: Vec<_> = (0..1000).map(|it| post(1, &it.to_string())).collect();
+    for event in &events {
+        author.say(&json!(["EVENT", event])).await;
+    }
+    let answers = async {
+        for (place, event) in events.iter().enumerate() {
+            let answer = author.hear().await;
+            assert_eq!((&answer[1], &answer[2]), (&json!(event.id()), &json!(true)), "{answer}");
+            assert!(answer[3].as_str().unwrap().ends_with(&format!("clock=30300:{}", place + 1)), "{answer}");
+        }
+    };
+    // A relay that has forgotten a client remembers it at its next ping, half a minute after the first.
+    timeout(Duration::from_secs(20), answers).await.expect("nobody is left waiting for a ping");
 }
 
 /// How many clients watch at once.

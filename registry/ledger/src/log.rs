@@ -14,6 +14,7 @@ mod names;
 mod posting;
 mod prepared;
 mod query;
+mod queue;
 mod run;
 mod shared;
 mod spaces;
@@ -37,7 +38,7 @@ use base::Clock;
 
 #[cfg(test)]
 pub(crate) use self::era::ERA_EVENTS;
-use self::{check::Loaded, shared::Shared, writer::Writer};
+use self::{check::Loaded, queue::Queue, shared::Shared, writer::Writer};
 pub use self::{
     prepared::{ClaimError, Prepared, verify_batch},
     query::{PageMark, Query},
@@ -104,8 +105,22 @@ pub struct Log {
     jobs: Option<SyncSender<Job>>,
     /// How many events are in the jobs that wait.
     waiting: Arc<AtomicUsize>,
+    /// Each who prepares events has one more of it.
+    coming: Coming,
     thread: Option<JoinHandle<()>>,
     _lock: File,
+}
+
+/// Somebody prepares events that are to be appended soon. While one of these is held, a busy log may wait for them a
+/// moment, to write them with those that it has.
+#[derive(Clone, Debug, Default)]
+pub struct Coming(Arc<()>);
+
+impl Coming {
+    /// Says whether there is anybody but the log and its writer.
+    fn is_somebody(&self) -> bool {
+        Arc::strong_count(&self.0) > 2
+    }
 }
 
 /// What the writer is asked for.
@@ -127,12 +142,18 @@ impl Log {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let Options { policy, clock, folds, observer } = options;
         let (waiting, state) = (Arc::<AtomicUsize>::default(), Some(state));
-        let (count, own) = (Arc::clone(&waiting), shared.clone());
+        let (count, own, coming) = (Arc::clone(&waiting), shared.clone(), Coming::default());
+        let queue = Queue::new(queue, coming.clone());
         let writer = Writer { store, shared: own, waiting: count, policy, clock, folds, observer, state };
         let thread = std::thread::Builder::new().name("ledger-writer".to_owned());
         let io = |source| OpenError::Io { path: path.to_owned(), source };
-        let thread = thread.spawn(move || writer.run(&queue, caught_up)).map_err(io)?;
-        Ok(Self { shared, jobs: Some(jobs), waiting, thread: Some(thread), _lock: lock })
+        let thread = thread.spawn(move || writer.run(queue, caught_up)).map_err(io)?;
+        Ok(Self { shared, jobs: Some(jobs), waiting, coming, thread: Some(thread), _lock: lock })
+    }
+
+    /// Says that events are being prepared that will be appended, until what this returns is dropped.
+    pub fn expect(&self) -> Coming {
+        self.coming.clone()
     }
 
     /// Queues events and returns at once; `done` hears what became of them when that is on disk.

@@ -41,8 +41,9 @@ impl Ledger {
         claimed: Vec<Claimed>,
     ) -> Result<Vec<Result<Prepared, VerifyError>>, AppendError> {
         let leniency = self.0.config.leniency();
-        let verify = move |it: Claimed| Prepared::of(it, leniency);
+        let (verify, expected) = (move |it: Claimed| Prepared::of(it, leniency), self.log().expect());
         let verified: Vec<_> = self.checking(move || claimed.into_iter().map(verify).collect()).await?;
+        drop(expected);
         for prepared in verified.iter().flatten() {
             self.foresee(prepared.event()).await?;
         }

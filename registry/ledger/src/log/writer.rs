@@ -7,14 +7,13 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
-        mpsc::Receiver,
     },
 };
 
 use base::{Clock, Sha256, UnixSeconds};
 
 use super::{
-    AppendError, Done, Job, Observer, Outcome, Prepared, Shared,
+    AppendError, Done, Job, Observer, Outcome, Prepared, Queue, Shared,
     era::{ERA_EVENTS, Indexed},
     spaces::Spaces,
 };
@@ -70,11 +69,11 @@ impl State {
 
 impl Writer {
     /// Works until nobody can ask for anything any more. Keeps the folds first if they have just caught up with much.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>, caught_up: bool) {
+    pub(super) fn run(mut self, mut jobs: Queue, caught_up: bool) {
         if caught_up {
             self.keep_folds();
         }
-        while let Ok(first) = jobs.recv() {
+        while let Some((first, begun)) = jobs.first() {
             let (mut batch, mut events) = (Vec::new(), 0);
             let mut next = Some(first);
             while let Some(job) = next.take() {
@@ -91,10 +90,11 @@ impl Writer {
                     }
                 }
                 if events < BATCH_MAX {
-                    next = jobs.try_recv().ok();
+                    next = jobs.next(&begun, events);
                 }
             }
             self.answer(batch);
+            jobs.wrote(events);
         }
         // The folds' state is written once more, so that the next start has nothing to apply.
         self.keep_folds();

@@ -99,16 +99,15 @@ impl Client {
         let bell = Bell::default();
         loop {
             let has_room = self.pipeline.has_room();
-            if !has_room {
-                // The socket is left out, and has to be looked at as soon as there is room.
-                bell.ring();
-            }
             let outside = poll_fn(|context| {
                 bell.poll(context, |context| {
                     if stopped.as_mut().poll(context).is_ready() {
                         return Poll::Ready(Outside::Stopped);
                     }
-                    if has_room && let Poll::Ready(message) = self.socket.poll_next_unpin(context) {
+                    if !has_room {
+                        // The socket is left out, and has to be looked at as soon as there is room.
+                        bell.ring();
+                    } else if let Poll::Ready(message) = self.socket.poll_next_unpin(context) {
                         return Poll::Ready(Outside::Message(message));
                     }
                     pings.poll_tick(context).map(|_| Outside::Ping)
