@@ -57,7 +57,7 @@ impl Sha256 {
 
 impl fmt::Display for Sha256 {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::hex::encode(&self.0, out)
+        crate::hex::write(&self.0, out)
     }
 }
 
@@ -110,7 +110,7 @@ impl Midstate {
 impl fmt::Debug for Midstate {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("Midstate(")?;
-        crate::hex::encode(&self.0, out)?;
+        crate::hex::write(&self.0, out)?;
         out.write_str(")")
     }
 }

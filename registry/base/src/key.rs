@@ -66,13 +66,13 @@ impl PublicKey {
 impl fmt::Display for Address {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("0x")?;
-        crate::hex::encode(&self.0, out)
+        crate::hex::write(&self.0, out)
     }
 }
 
 impl fmt::Display for PublicKey {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::hex::encode(&self.0, out)
+        crate::hex::write(&self.0, out)
     }
 }
 

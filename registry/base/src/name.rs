@@ -125,7 +125,7 @@ impl CommitId {
 
 impl fmt::Display for CommitId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::hex::encode(&self.0, out)
+        crate::hex::write(&self.0, out)
     }
 }
 

@@ -151,7 +151,12 @@ impl Metrics {
 
     /// Counts a signed event that came, by what became of it.
     pub(crate) fn event(&self, outcome: &'static str) {
-        self.events.get_or_create(&Outcome { outcome }).inc();
+        self.events(outcome, 1);
+    }
+
+    /// Counts events that came to the same end.
+    pub(crate) fn events(&self, outcome: &'static str, count: u64) {
+        self.events.get_or_create(&Outcome { outcome }).inc_by(count);
     }
 
     /// Counts the time that an event took to be on disk.

@@ -80,8 +80,8 @@ pub enum AppendError {
     Store(#[source] Arc<StoreError>),
 }
 
-/// Is called for each event once it is in the log, in order, by the thread that writes: it must not wait.
-pub type Observer = Box<dyn Fn(&Arc<Accepted>) + Send>;
+/// Is called with the events that came into the log together, in order, by the thread that writes: it must not wait.
+pub type Observer = Box<dyn Fn(&[Arc<Accepted>]) + Send>;
 
 /// Is called with the outcomes of one job, in the order of its events.
 pub type Done = Box<dyn FnOnce(Result<Vec<Outcome>, AppendError>) + Send>;

@@ -69,12 +69,14 @@ impl Ledger {
             policy: config.policy(),
             clock: Arc::new(SystemClock),
             folds: vec![members.clone(), ancestry.clone()],
-            observer: Some(Box::new(move |it| {
-                counted.event("accepted");
-                // It is no error if nobody listens.
-                drop(bell.send(Arc::clone(it)));
+            observer: Some(Box::new(move |new| {
+                counted.events("accepted", new.len() as u64);
+                for it in new {
+                    // It is no error if nobody listens.
+                    drop(bell.send(Arc::clone(it)));
+                }
                 // How a model stands follows from the gate: if that moved the gate again, it would never rest.
-                if !is_own_state(it, own) {
+                if new.iter().any(|it| !is_own_state(it, own)) {
                     grows.notify_one();
                 }
             })),

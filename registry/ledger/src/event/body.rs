@@ -66,8 +66,8 @@ pub enum VerifyError {
 /// just as they are here.
 pub(crate) struct Serialized {
     bytes: Vec<u8>,
-    tags_at: usize,
-    content_at: usize,
+    /// Where each of the author, the second, the kind, the tags and the content begins.
+    parts_at: [usize; 5],
 }
 
 impl Serialized {
@@ -78,19 +78,15 @@ impl Serialized {
     fn with(author: &Author, draft: &Draft, content: &str) -> Self {
         let mut bytes = Vec::with_capacity(content.len() + SERIALIZED_BYTES);
         bytes.extend_from_slice(b"[0,");
-        write_json(&mut bytes, author.as_str());
-        bytes.push(b',');
-        write_json(&mut bytes, &draft.created_at.0);
-        bytes.push(b',');
-        write_json(&mut bytes, &draft.kind);
-        bytes.push(b',');
-        let tags_at = bytes.len();
-        write_json(&mut bytes, &draft.tags);
-        bytes.push(b',');
-        let content_at = bytes.len();
-        write_json(&mut bytes, content);
+        let author_at = write_json(&mut bytes, author.as_str());
+        let created_at = write_json(&mut bytes, &draft.created_at.0);
+        let kind_at = write_json(&mut bytes, &draft.kind);
+        let tags_at = write_json(&mut bytes, &draft.tags);
+        let content_at = write_json(&mut bytes, content);
+        // In the place of the last comma.
+        bytes.pop();
         bytes.push(b']');
-        Self { bytes, tags_at, content_at }
+        Self { bytes, parts_at: [author_at, created_at, kind_at, tags_at, content_at] }
     }
 
     /// Returns the bytes.
@@ -100,10 +96,8 @@ impl Serialized {
 
     /// Returns the JSON of the event that this is the body of, the `id` first: clients look for it there.
     pub(crate) fn event_json(&self, event: &Signed) -> String {
-        let (tags, content) = self.tags_and_content();
         let mut json = String::with_capacity(self.bytes.len() + ENVELOPE_BYTES);
-        let author = json_of(event.author.as_str());
-        let (id, at, kind) = (event.id, event.draft.created_at.0, event.draft.kind);
+        let (id, [author, at, kind, tags, content]) = (event.id, self.parts());
         let written = write!(
             json,
             "{{\"id\":\"{id}\",\"pubkey\":{author},\"created_at\":{at},\"kind\":{kind},\"tags\":{tags},\
@@ -114,10 +108,12 @@ impl Serialized {
         json
     }
 
-    fn tags_and_content(&self) -> (&str, &str) {
+    fn parts(&self) -> [&str; 5] {
         let text = std::str::from_utf8(&self.bytes).expect("JSON is text");
-        // A comma stands between the two, and the array's bracket behind them.
-        (&text[self.tags_at..self.content_at - 1], &text[self.content_at..text.len() - 1])
+        let [author, created_at, kind, tags, content] = self.parts_at;
+        // A comma stands before each of them, and the array's bracket behind the last.
+        [(author, created_at), (created_at, kind), (kind, tags), (tags, content), (content, text.len())]
+            .map(|(from, next)| &text[from..next - 1])
     }
 }
 
@@ -127,8 +123,12 @@ const SERIALIZED_BYTES: usize = 1024;
 /// What an event's JSON has besides its body.
 const ENVELOPE_BYTES: usize = 300;
 
-fn write_json(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    serde_json::to_writer(bytes, value).expect("numbers and texts can always be written as JSON");
+/// Appends a value and a comma. Returns where the value begins.
+fn write_json(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> usize {
+    let from = bytes.len();
+    serde_json::to_writer(&mut *bytes, value).expect("numbers and texts can always be written as JSON");
+    bytes.push(b',');
+    from
 }
 
 /// Returns the JSON of a value that holds only numbers and texts.

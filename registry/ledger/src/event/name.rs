@@ -203,11 +203,11 @@ fn checksum_case(address: &Address) -> String {
 }
 
 macro_rules! written_as_text {
-    ($type:ident, $error:ty, |$it:ident| $text:expr) => {
+    ($type:ident, $error:ty, |$it:ident, $out:ident| $write:expr) => {
         impl fmt::Display for $type {
-            fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            fn fmt(&self, $out: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let $it = self;
-                out.write_str(&$text)
+                $write
             }
         }
 
@@ -221,9 +221,9 @@ macro_rules! written_as_text {
     };
 }
 
-written_as_text!(EventId, HexError, |it| hex::text(&it.0));
-written_as_text!(Author, AuthorError, |it| it.text);
-written_as_text!(Sid, SidError, |it| it.0);
+written_as_text!(EventId, HexError, |it, out| hex::write(&it.0, out));
+written_as_text!(Author, AuthorError, |it, out| out.write_str(&it.text));
+written_as_text!(Sid, SidError, |it, out| out.write_str(&it.0));
 
 impl fmt::Display for BodyId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use base::{Address, Sha256, UnixSeconds};
+use base::{Address, Sha256, UnixSeconds, hex::Hex};
 use serde::{Deserialize, Serialize};
 
 use super::{BodyId, EventId, Kind, Sid, Signed};
@@ -75,8 +75,8 @@ impl Leaf {
         let Self { id, body, author, sid, kind, at } = self;
         let mut text = String::with_capacity(480);
         let sid = super::body::json_of(sid.as_ref().map_or("", Sid::as_str));
-        let author = &author.to_string()[2..];
-        let prev = at.prev.map(|it| it.to_string()).unwrap_or_default();
+        let author = Hex(author.as_bytes());
+        let prev = Hex(at.prev.as_ref().map_or(&[], |it| it.as_bytes()));
         let Position { seq, n, tick, depth, received, .. } = at;
         // Writing to a text cannot fail.
         let _ = write!(

@@ -100,7 +100,7 @@ impl Signature {
 
 impl fmt::Display for Signature {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&hex::text(&self.compact))?;
+        hex::write(&self.compact, out)?;
         self.v.map_or(Ok(()), |it| write!(out, "{it:02x}"))
     }
 }

@@ -17,6 +17,9 @@ pub(super) const EVERYTHING: u64 = 0;
 /// The bytes of a posting in a chunk.
 pub(super) const POSTING_BYTES: usize = 18;
 
+/// Keys up to this length are put together without an allocation.
+const SHORT_BYTES: usize = 192;
+
 /// How many postings a chunk has.
 pub(super) const CHUNK_POSTINGS: usize = if cfg!(test) { 8 } else { 128 };
 
@@ -146,10 +149,22 @@ pub(super) fn of_tag(name: &str, value: &str) -> u64 {
 
 /// Hashes some parts with their lengths, so that no two lists of parts are the same bytes.
 fn key(parts: &[&[u8]]) -> u64 {
-    let mut bytes = Vec::with_capacity(128);
+    let length = parts.iter().map(|it| size_of::<u64>() + it.len()).sum();
+    // An event has some dozen keys, nearly all of them short: those need no memory of their own.
+    let (mut short, mut long) = ([0; SHORT_BYTES], Vec::new());
+    let bytes = if let Some(bytes) = short.get_mut(..length) {
+        bytes
+    } else {
+        long.resize(length, 0);
+        long.as_mut_slice()
+    };
+    let mut rest = &mut *bytes;
     for part in parts {
-        bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(part);
+        let (own, behind) = rest.split_at_mut(size_of::<u64>() + part.len());
+        let (length, text) = own.split_at_mut(size_of::<u64>());
+        length.copy_from_slice(&(part.len() as u64).to_be_bytes());
+        text.copy_from_slice(part);
+        rest = behind;
     }
-    prefix(Sha256::of(&bytes).as_bytes()).max(1)
+    prefix(Sha256::of(bytes).as_bytes()).max(1)
 }

@@ -1,7 +1,8 @@
 //! The postings of one key in the era that is in memory.
 //!
 //! Most keys lead to one event. A few lead to every event of the era: for those what is new stands beside what is
-//! sorted, and is sorted in now and then, which costs less than to keep an order with each event.
+//! sorted, and is sorted in now and then, which costs less than to keep an order with each event. It goes by way of a
+//! shorter sorted list, so that the long one is seldom gone through.
 
 use std::{borrow::Cow, slice};
 
@@ -9,6 +10,8 @@ use super::posting::{CHUNK_POSTINGS, Posting};
 
 /// How many new postings stand beside those that are sorted.
 const FRESH_MAX: usize = if cfg!(test) { 4 } else { 256 };
+/// How many sorted ones stand beside the others.
+const RECENT_MAX: usize = if cfg!(test) { 12 } else { 2048 };
 
 /// The postings of one key.
 #[derive(Debug)]
@@ -21,7 +24,28 @@ pub(super) enum Run {
 #[derive(Debug)]
 pub(super) struct Many {
     sorted: Vec<Posting>,
+    /// What came before the fresh ones, sorted too.
+    recent: Vec<Posting>,
     fresh: Vec<Posting>,
+}
+
+impl Many {
+    fn insert(&mut self, posting: Posting) {
+        self.fresh.push(posting);
+        if self.fresh.len() >= FRESH_MAX {
+            sort_in(&mut self.fresh, &mut self.recent);
+        }
+        if self.recent.len() >= RECENT_MAX {
+            sort_in(&mut self.recent, &mut self.sorted);
+        }
+    }
+}
+
+/// Moves postings to others, which are in order before and after.
+fn sort_in(from: &mut Vec<Posting>, sorted: &mut Vec<Posting>) {
+    sorted.append(from);
+    // Two sorted stretches one behind the other are merged.
+    sorted.sort();
 }
 
 impl Run {
@@ -32,16 +56,10 @@ impl Run {
     pub(super) fn insert(&mut self, posting: Posting) {
         match self {
             Self::One(first) => {
-                *self = Self::Many(Box::new(Many { sorted: Vec::new(), fresh: vec![*first, posting] }));
+                let fresh = vec![*first, posting];
+                *self = Self::Many(Box::new(Many { sorted: Vec::new(), recent: Vec::new(), fresh }));
             }
-            Self::Many(many) => {
-                many.fresh.push(posting);
-                if many.fresh.len() >= FRESH_MAX {
-                    many.sorted.append(&mut many.fresh);
-                    // Two sorted stretches one behind the other are merged.
-                    many.sorted.sort();
-                }
-            }
+            Self::Many(many) => many.insert(posting),
         }
     }
 
@@ -50,8 +68,10 @@ impl Run {
         match self {
             Self::One(only) => slice::from_ref(only).iter().filter(|it| is_behind(it)).copied().collect(),
             Self::Many(many) => {
-                let from = many.sorted.partition_point(|it| !is_behind(it));
-                let sorted = many.sorted.get(from..).unwrap_or_default().iter().take(CHUNK_POSTINGS);
+                let sorted = [&many.sorted, &many.recent].into_iter().flat_map(|it| {
+                    let from = it.partition_point(|it| !is_behind(it));
+                    it[from..].iter().take(CHUNK_POSTINGS)
+                });
                 let fresh = many.fresh.iter().filter(|it| is_behind(it));
                 let mut page: Vec<Posting> = sorted.chain(fresh).copied().collect();
                 page.sort_unstable();
@@ -66,7 +86,7 @@ impl Run {
         match self {
             Self::One(only) => slice::from_ref(only).into(),
             Self::Many(many) => {
-                let mut all = [many.sorted.as_slice(), many.fresh.as_slice()].concat();
+                let mut all = [many.sorted.as_slice(), &many.recent, &many.fresh].concat();
                 all.sort();
                 all.into()
             }

@@ -76,18 +76,18 @@ impl Shared {
     }
 
     /// Makes committed events visible to readers.
-    pub(super) fn publish(&self, new: &[(Arc<Accepted>, Indexed)], root: Sha256) {
-        let Some((last, _)) = new.last() else {
+    pub(super) fn publish(&self, new: &[Arc<Accepted>], indexed: &[Indexed], root: Sha256) {
+        let Some(last) = new.last() else {
             return;
         };
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        for (accepted, indexed) in new {
+        for (accepted, indexed) in new.iter().zip(indexed) {
             names.extend(indexed.names().map(|it| (it, accepted.at.seq)));
         }
         drop(names);
         let open = self.index().open;
         let mut era = open.write().unwrap_or_else(PoisonError::into_inner);
-        for (accepted, indexed) in new {
+        for (accepted, indexed) in new.iter().zip(indexed) {
             era.insert(indexed, Posting::new(&accepted.event, offset(accepted.at.seq)));
         }
         drop(era);

@@ -67,7 +67,7 @@ impl Rig {
             policy: Policy::default(),
             clock: Arc::new(HandClock::at(self.now)),
             folds: vec![self.tally.clone()],
-            observer: Some(Box::new(move |it| seen.lock().unwrap().push(it.at.seq))),
+            observer: Some(Box::new(move |it| seen.lock().unwrap().extend(it.iter().map(|it| it.at.seq)))),
         };
         Log::open(&self.path(), options)
     }

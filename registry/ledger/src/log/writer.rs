@@ -53,7 +53,9 @@ pub(super) struct State {
 /// What a transaction has appended so far.
 #[derive(Default)]
 struct Appended {
-    new: Vec<(Arc<Accepted>, Indexed)>,
+    new: Vec<Arc<Accepted>>,
+    /// What is indexed of each of them.
+    indexed: Vec<Indexed>,
     bodies: BTreeMap<BodyId, usize>,
     depths: BTreeMap<EventId, u64>,
 }
@@ -152,15 +154,15 @@ impl Writer {
             }
             state.spaces.write(store)
         })?;
-        self.shared.publish(&appended.new, state.frontier.root());
+        self.shared.publish(&appended.new, &appended.indexed, state.frontier.root());
         self.state = Some(state);
-        for (accepted, _) in &appended.new {
+        for accepted in &appended.new {
             for fold in &self.folds {
                 fold.apply(accepted);
             }
-            if let Some(observer) = &self.observer {
-                observer(accepted);
-            }
+        }
+        if let Some(observer) = self.observer.as_ref().filter(|_| !appended.new.is_empty()) {
+            observer(&appended.new);
         }
         Ok(outcomes)
     }
@@ -220,7 +222,7 @@ fn append(
         return Ok(Outcome::Refused(refusal));
     }
     for fold in folds {
-        if let Err(refusal) = fold.examine(&event, &mut appended.new.iter().map(|it| it.0.as_ref())) {
+        if let Err(refusal) = fold.examine(&event, &mut appended.new.iter().map(Arc::as_ref)) {
             return Ok(Outcome::Refused(refusal));
         }
     }
@@ -238,7 +240,8 @@ fn append(
     state.spaces.take(store, &accepted.event, (seq, leaf))?;
     appended.bodies.insert(accepted.event.body(), appended.new.len());
     appended.depths.insert(accepted.event.id(), depth);
-    appended.new.push((accepted.clone(), indexed));
+    appended.new.push(accepted.clone());
+    appended.indexed.push(indexed);
     Ok(Outcome::Accepted(accepted))
 }
 
@@ -249,7 +252,7 @@ fn known(
     appended: &Appended,
     body: BodyId,
 ) -> Result<Option<Arc<Accepted>>, StoreError> {
-    if let Some((first, _)) = appended.bodies.get(&body).and_then(|it| appended.new.get(*it)) {
+    if let Some(first) = appended.bodies.get(&body).and_then(|it| appended.new.get(*it)) {
         return Ok(Some(first.clone()));
     }
     for seq in shared.places(body.digest().as_bytes()) {

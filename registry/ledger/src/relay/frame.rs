@@ -129,8 +129,9 @@ pub(super) mod reply {
     use crate::event::EventId;
 
     pub(in crate::relay) fn event(id: &SubscriptionId, json: &str) -> String {
-        let id = Value::from(id.as_str());
-        format!("[\"EVENT\",{id},{json}]")
+        let id = Value::from(id.as_str()).to_string();
+        // As long as it will be: a frame with an event is copied once.
+        ["[\"EVENT\",", &id, ",", json, "]"].concat()
     }
 
     pub(in crate::relay) fn ok(id: EventId, is_taken: bool, text: &str) -> String {

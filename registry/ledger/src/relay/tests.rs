@@ -35,7 +35,7 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let live: Arc<Mutex<Vec<Arc<Accepted>>>> = Arc::default();
         let heard = live.clone();
-        let log = open(folder.path(), Box::new(move |it| heard.lock().unwrap().push(it.clone())));
+        let log = open(folder.path(), Box::new(move |it| heard.lock().unwrap().extend_from_slice(it)));
         Self { log, relay: Arc::new(relay), live, _folder: folder }
     }
 

@@ -81,7 +81,11 @@ impl<S: Socket> Stream<S> {
 
     fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match self.outbox.next(slices)? {
-            Next::Slices(count) => Pin::new(&mut self.socket).poll_write_vectored(cx, &slices[..count]),
+            Next::Slices(count) => match &slices[..count] {
+                // Costs the kernel less than a list of one.
+                [only] => Pin::new(&mut self.socket).poll_write(cx, only),
+                slices => Pin::new(&mut self.socket).poll_write_vectored(cx, slices),
+            },
             Next::File => loop {
                 ready!(self.socket.poll_writable(cx))?;
                 match self.outbox.send(|file, offset, length| self.socket.try_send(file, offset, length)) {

@@ -1,16 +1,21 @@
 //! One client of the relay: its socket, its session, and what it waits for.
 
+mod bell;
 mod pipeline;
 mod stored;
 
-use std::{future::pending, ops::ControlFlow, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::{pending, poll_fn},
+    ops::ControlFlow,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use base::{Clock as _, SystemClock, hex};
-use futures_util::{
-    FutureExt as _, SinkExt as _, StreamExt as _,
-    stream::{SplitSink, SplitStream},
-};
+use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use ledger::{
     Accepted,
     relay::{Session, Step},
@@ -24,7 +29,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 
-use self::pipeline::{Pipeline, Stage};
+use self::{
+    bell::Bell,
+    pipeline::{Pipeline, Stage},
+};
 use crate::{ledger::Ledger, metrics::Seated};
 
 /// How many frames of a client are taken in one go.
@@ -49,7 +57,7 @@ enum End {
 struct Client {
     ledger: Ledger,
     session: Session,
-    sink: SplitSink<WebSocket, Message>,
+    socket: WebSocket,
     seated: Seated,
     write_time_max: Duration,
     pipeline: Pipeline,
@@ -60,45 +68,67 @@ struct Client {
 type News = broadcast::Receiver<Arc<Accepted>>;
 type Heard = Result<Message, axum::Error>;
 
+/// What comes from without, which is seldom: most of what a client's task is woken for comes from the log.
+enum Outside {
+    Stopped,
+    Message(Option<Heard>),
+    Ping,
+}
+
 /// Serves one client until it goes or has to.
 pub(super) async fn serve(ledger: Ledger, socket: WebSocket, write_time_max: Duration) {
     let mut challenge = [0; 16];
     rand::rng().fill_bytes(&mut challenge);
     let (session, steps) = Session::new(Arc::clone(ledger.relay()), hex::text(&challenge), SystemClock.now());
-    let (sink, stream) = socket.split();
     let (seated, pipeline) = (ledger.metrics().session(), Pipeline::default());
-    let mut client = Client { ledger, session, sink, seated, write_time_max, pipeline, news: None };
+    let mut client = Client { ledger, session, socket, seated, write_time_max, pipeline, news: None };
     let end = match client.take(steps).await {
         ControlFlow::Break(end) => end,
-        ControlFlow::Continue(()) => client.run(stream).await,
+        ControlFlow::Continue(()) => client.run().await,
     };
     client.close(end).await;
 }
 
 impl Client {
-    async fn run(&mut self, mut stream: SplitStream<WebSocket>) -> End {
+    async fn run(&mut self) -> End {
         let stop = self.ledger.stop().clone();
         let mut stopped = pin!(stop.cancelled());
         let mut pings = interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
+        let bell = Bell::default();
         loop {
             let has_room = self.pipeline.has_room();
+            if !has_room {
+                // The socket is left out, and has to be looked at as soon as there is room.
+                bell.ring();
+            }
+            let outside = poll_fn(|context| {
+                bell.poll(context, |context| {
+                    if stopped.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(Outside::Stopped);
+                    }
+                    if has_room && let Poll::Ready(message) = self.socket.poll_next_unpin(context) {
+                        return Poll::Ready(Outside::Message(message));
+                    }
+                    pings.poll_tick(context).map(|_| Outside::Ping)
+                })
+            });
             let done = tokio::select! {
                 biased;
-                () = &mut stopped => return End::Stopped,
-                Some(stage) = self.pipeline.next() => self.go_on(stage).await,
-                message = stream.next(), if has_room => {
-                    heard = Instant::now();
-                    self.hear_all(message, &mut stream).await
-                }
-                news = next(&mut self.news) => self.tell(news).await,
-                _ = pings.tick() => {
-                    if has_room && heard.elapsed() > SILENCE_MAX {
+                outside = outside => match outside {
+                    Outside::Stopped => return End::Stopped,
+                    Outside::Message(message) => {
+                        heard = Instant::now();
+                        self.hear_all(message).await
+                    }
+                    Outside::Ping if has_room && heard.elapsed() > SILENCE_MAX => {
                         return End::Sent("nothing was heard for too long");
                     }
-                    self.send(Message::Ping(Vec::new().into())).await
-                }
+                    Outside::Ping => self.send(Message::Ping(Vec::new().into())).await,
+                },
+                Some(stage) = self.pipeline.next() => self.go_on(stage).await,
+                news = next(&mut self.news) => self.tell(news).await,
             };
             if let ControlFlow::Break(end) = done {
                 return end;
@@ -120,18 +150,14 @@ impl Client {
     }
 
     /// Takes a message, and what has come right behind it: events that come together are checked together.
-    async fn hear_all(
-        &mut self,
-        first: Option<Heard>,
-        stream: &mut SplitStream<WebSocket>,
-    ) -> ControlFlow<End> {
+    async fn hear_all(&mut self, first: Option<Heard>) -> ControlFlow<End> {
         self.hear(first).await?;
         // Others wait for their turn too: what this client is sent, and the stop.
         for _ in 1..FRAMES_MAX {
             if !self.pipeline.has_room() {
                 break;
             }
-            let Some(message) = stream.next().now_or_never() else { break };
+            let Some(message) = self.socket.next().now_or_never() else { break };
             self.hear(message).await?;
         }
         self.pipeline.check(&self.ledger);
@@ -242,15 +268,15 @@ impl Client {
 
     /// Puts a frame into the socket's buffer; waits, within a bound, if that is full.
     async fn feed(&mut self, frame: String) -> ControlFlow<End> {
-        in_time(self.write_time_max, self.sink.feed(Message::Text(frame.into()))).await
+        in_time(self.write_time_max, self.socket.feed(Message::Text(frame.into()))).await
     }
 
     async fn send(&mut self, message: Message) -> ControlFlow<End> {
-        in_time(self.write_time_max, self.sink.send(message)).await
+        in_time(self.write_time_max, self.socket.send(message)).await
     }
 
     async fn flush(&mut self) -> ControlFlow<End> {
-        in_time(self.write_time_max, self.sink.flush()).await
+        in_time(self.write_time_max, self.socket.flush()).await
     }
 
     /// Says why, if somebody may still listen.
@@ -265,7 +291,7 @@ impl Client {
         tracing::debug!("A client of the relay was let go: {reason}");
         let frame = CloseFrame { code, reason: reason.into() };
         // Whoever does not read does not hear it either.
-        drop(timeout(Duration::from_secs(1), self.sink.send(Message::Close(Some(frame)))).await);
+        drop(timeout(Duration::from_secs(1), self.socket.send(Message::Close(Some(frame)))).await);
     }
 }
 
@@ -278,7 +304,13 @@ async fn next(news: &mut Option<News>) -> Result<Arc<Accepted>, RecvError> {
 }
 
 async fn in_time(limit: Duration, write: impl Future<Output = Result<(), axum::Error>>) -> ControlFlow<End> {
-    match timeout(limit, write).await {
+    let mut write = pin!(write);
+    // Nearly always all of it is taken at once, and nobody has to look at the clock.
+    let done = match poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => timeout(limit, write).await,
+    };
+    match done {
         Ok(Ok(())) => ControlFlow::Continue(()),
         Ok(Err(error)) if !is_stalled(&error) => ControlFlow::Break(End::Gone),
         _ => ControlFlow::Break(End::Slow("too slow: what was sent was not read")),
