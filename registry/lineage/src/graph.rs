@@ -100,6 +100,7 @@ impl Graph {
         self.packed_at.shrink_to_fit();
         self.packed.shrink_to_fit();
         self.ids.shrink();
+        self.bearers.shrink();
         self.columns.iter_mut().for_each(Column::shrink);
         self.totals.iter_mut().for_each(Totals::shrink);
     }

@@ -6,12 +6,11 @@
 //! - Events that name the same artifact by its SHA-256 meet: the later one is linked to the one before.
 //! - A proposal belongs to whoever made it first; all other names belong to the newest that bears them.
 
-use std::collections::BTreeMap;
-
 use base::{Sha256, digest::Hasher};
 
 use super::{
     Node,
+    index::{Index, Tag},
     pack::{Keys, Values, View},
 };
 use crate::event::{Fact, PARENT_TAG};
@@ -45,7 +44,13 @@ enum Sort {
 }
 
 /// Twelve bytes of a digest: nobody finds two names that share them.
-type Key = [u8; 12];
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    tag: Tag,
+    rest: KeyRest,
+}
+
+type KeyRest = [u32; 2];
 
 /// A name that an event uses or bears.
 #[derive(Clone, Copy, Debug)]
@@ -84,35 +89,55 @@ fn key(sort: Sort, pieces: &[&str]) -> Key {
     for piece in pieces {
         hasher.update(piece.as_bytes());
     }
-    let mut key = [0; 12];
-    key.copy_from_slice(&hasher.finish().as_bytes()[..12]);
-    key
+    let digest = hasher.finish();
+    let word =
+        |at: usize| digest.as_bytes()[at..at + 4].iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
+    Key { tag: word(0), rest: [word(4), word(8)] }
 }
 
 /// Who bears which name so far.
 #[derive(Debug, Default)]
-pub(super) struct Bearers(BTreeMap<Key, Node>);
+pub(super) struct Bearers {
+    by_tag: Index,
+    /// Of each name the rest of its key, and who bears it.
+    bearers: Vec<(KeyRest, Node)>,
+}
 
 impl Bearers {
     /// Returns the event that bears a name.
     pub(super) fn find(&self, name: &Name) -> Option<Node> {
-        self.0.get(&name.key).copied()
+        self.place(name).map(|it| self.bearers[it as usize].1)
     }
 
     /// Notes which names an event bears.
     pub(super) fn take(&mut self, borne: &[Name], node: Node) {
         for name in borne {
-            if name.sort == Sort::Proposal {
-                self.0.entry(name.key).or_insert(node);
-            } else {
-                self.0.insert(name.key, node);
+            if let Some(place) = self.place(name) {
+                if name.sort != Sort::Proposal {
+                    self.bearers[place as usize].1 = node;
+                }
+            } else if let Some(place) = self.next_place() {
+                self.bearers.push((name.key.rest, node));
+                self.by_tag.insert(name.key.tag, place);
             }
         }
     }
 
+    fn place(&self, name: &Name) -> Option<u32> {
+        self.by_tag.find(name.key.tag, |it| self.bearers[it as usize].0 == name.key.rest)
+    }
+
+    /// Returns the place of a name that is new. `None` when there is none left, which takes 48 GiB of names.
+    fn next_place(&self) -> Option<u32> {
+        u32::try_from(self.bearers.len()).ok().filter(|it| *it != u32::MAX)
+    }
+
+    pub(super) fn shrink(&mut self) {
+        self.bearers.shrink_to_fit();
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
-        // A map of this kind fills its nodes to about 70%.
-        self.0.len() * 16 * 10 / 7
+        self.bearers.capacity() * size_of::<(KeyRest, Node)>() + self.by_tag.memory_bytes()
     }
 }
 
@@ -260,112 +285,4 @@ fn plain(hash: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use crate::{Event, Graph};
-
-    fn event(seq: u64, kind: u32, tags: &str, content: &str) -> Event {
-        let text = serde_json::json!({
-            "id": format!("{seq}"), "pubkey": "a", "created_at": seq, "kind": kind, "content": content, "seq": seq,
-            "tags": serde_json::from_str::<serde_json::Value>(tags).unwrap(),
-        });
-        serde_json::from_value(text).unwrap()
-    }
-
-    fn parents(events: &[Event]) -> Vec<Vec<String>> {
-        let mut graph = Graph::new();
-        for event in events {
-            graph.push_by_name(event).unwrap();
-        }
-        let of = |event: &Event| {
-            let node = graph.find(&event.id).unwrap();
-            graph.parents(node).iter().map(|it| graph.id(*it).into_owned()).collect()
-        };
-        events.iter().map(of).collect()
-    }
-
-    #[test]
-    fn a_name_means_the_newest_event_before_that_bears_it() {
-        let found = parents(&[
-            event(1, 30409, r#"[["dataset_id","corpus"]]"#, ""),
-            event(2, 30405, r#"[["dataset_id","corpus"],["commit","1"]]"#, ""),
-            event(3, 30405, r#"[["dataset_id","corpus"],["commit","2"]]"#, ""),
-            event(4, 30409, r#"[["dataset_id","corpus"]]"#, ""),
-            event(5, 30405, r#"[["dataset_id","corpus"],["commit","1"]]"#, ""),
-            event(6, 30409, r#"[["dataset_id","other"]]"#, ""),
-        ]);
-        let none: [&str; 0] = [];
-        assert_eq!(found[0], none, "what comes later is not meant");
-        assert_eq!(found[2], none, "another commit is another dataset");
-        assert_eq!(found[3], ["3"]);
-        assert_eq!(found[4], ["2"], "the same commit is the same dataset");
-        assert_eq!(found[5], none);
-    }
-
-    #[test]
-    fn every_kind_has_its_names() {
-        let hash = "ab".repeat(32);
-        let found = parents(&[
-            event(1, 30101, r#"[["project_id","p"]]"#, ""),
-            event(2, 30102, r#"[["project_id","p"],["task_id","t"]]"#, ""),
-            event(3, 30405, r#"[["project_id","p"],["task_id","t"],["dataset_id","d"]]"#, ""),
-            event(4, 30411, r#"[["session_id","s"],["action","create"]]"#, ""),
-            event(5, 30410, r#"[["session_id","s"],["interaction_hash","0xaa"]]"#, "{}"),
-            event(
-                6,
-                30410,
-                r#"[["session_id","s"]]"#,
-                r#"{"context":{"previous_interactions":["aa","0xbb"]}}"#,
-            ),
-            event(7, 30411, r#"[["session_id","s"],["action","close"]]"#, ""),
-            event(8, 30301, &format!(r#"[["sid","0xMG"],["proposal_id","add"],["sha256","{hash}"]]"#), ""),
-            event(9, 30301, r#"[["sid","0xMG"],["proposal_id","add"]]"#, ""),
-            event(10, 30302, r#"[["sid","0xMG"],["proposal_id","add"],["vote","yes"]]"#, ""),
-            event(11, 30302, r#"[["sid","0xFT"],["proposal_id","add"],["vote","yes"]]"#, ""),
-            event(12, 30404, &format!(r#"[["sha256","{hash}"],["parent","3"]]"#), ""),
-            event(13, 30408, &format!(r#"[["digest","{hash}"]]"#), ""),
-            event(14, 30408, &format!(r#"[["digest","{hash}"],["parent","12"]]"#), ""),
-            event(15, 30404, &format!(r#"[["sha256","{hash}"]]"#), ""),
-        ]);
-        let expected: [&[&str]; 15] = [
-            &[],
-            &["1"],
-            &["1", "2"],
-            &[],
-            &["4"],
-            &["4", "5"],
-            &["4"],
-            &[],
-            &[],
-            &["8"],
-            &[],
-            &["3", "8"],
-            &["12"],
-            &["12"],
-            &["12"],
-        ];
-        assert_eq!(found, expected);
-    }
-
-    #[test]
-    fn names_that_mean_each_other_make_no_cycle() {
-        // Each says that the other came before it.
-        let one = r#"{"context":{"previous_interactions":["bb"]}}"#;
-        let other = r#"{"context":{"previous_interactions":["aa","bb"]}}"#;
-        let found = parents(&[
-            event(1, 30410, r#"[["interaction_hash","aa"]]"#, one),
-            event(2, 30410, r#"[["interaction_hash","bb"]]"#, other),
-        ]);
-        assert_eq!(found, [vec![], vec!["1".to_owned()]]);
-    }
-
-    #[test]
-    fn an_event_out_of_its_order_is_not_taken_by_name() {
-        let mut graph = Graph::new();
-        graph.push_by_name(&event(2, 30405, "[]", "")).unwrap();
-        let error = graph.push_by_name(&event(1, 30405, "[]", "")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "event 1 at 1 comes after 2: names are looked up in the ledger's order"
-        );
-    }
-}
+mod tests;

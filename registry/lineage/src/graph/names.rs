@@ -189,4 +189,17 @@ mod tests {
             prop_assert_eq!(names.len(), texts.len());
         }
     }
+
+    #[test]
+    fn a_guess_that_is_another_texts_is_not_taken() {
+        let mut names = Names::default();
+        // So many drive each other out.
+        let texts: Vec<String> = (0..5000).map(|it| format!("text {it}")).collect();
+        let numbers = |names: &mut Names| -> Vec<Option<u32>> {
+            texts.iter().map(|it| names.intern_again(Text::of(it))).collect()
+        };
+        let expected: Vec<Option<u32>> = (0..5000).map(Some).collect();
+        assert_eq!(numbers(&mut names), expected);
+        assert_eq!(numbers(&mut names), expected);
+    }
 }

@@ -61,3 +61,24 @@ impl Keys {
         key
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_guess_that_is_another_names_is_not_taken() {
+        let mut keys = Keys::default();
+        // So many drive each other out.
+        let names: Vec<String> = (0..5000).map(|it| format!("name {it}")).collect();
+        for _ in 0..2 {
+            let numbers: Vec<u32> = names.iter().map(|it| keys.intern(it)).collect();
+            assert_eq!(numbers, (0..5000).collect::<Vec<_>>());
+        }
+        let found: Vec<Option<u32>> = names.iter().map(|it| keys.get(it)).collect();
+        assert_eq!(found, (0..5000).map(Some).collect::<Vec<_>>());
+        keys.forget_since(10);
+        assert_eq!((keys.get("name 9"), keys.get("name 10"), keys.len()), (Some(9), None, 10));
+        assert_eq!((keys.intern("new"), keys.intern("name 10")), (10, 11));
+    }
+}
