@@ -21,9 +21,9 @@ use std::{
     },
 };
 
-use ::lineage::{Content, Event, Graph};
+use ::lineage::{Fact, Graph, Id};
 use base::Sha256;
-use ledger::{Accepted, Derived, Log, Refusal, Signed};
+use ledger::{Accepted, Derived, Log, Refusal, Signed, event::TagView};
 
 use self::{admission::Verdicts, cards::Cards, reading::Reading};
 pub(crate) use self::{
@@ -43,8 +43,8 @@ pub(crate) struct Ancestry {
     graph: RwLock<Graph>,
     /// Whether all is here that the log had at the start.
     reading: Mutex<Reading>,
-    /// What came while somebody looked at the graph, in order.
-    waiting: Mutex<VecDeque<Event>>,
+    /// What came while somebody looked at the graph, in order, with its place.
+    waiting: Mutex<VecDeque<(Signed, u64)>>,
     /// How many events of the log were taken, from the first on without a gap.
     size: AtomicU64,
     /// From which place on events are not in the graph; the largest number while all are.
@@ -135,23 +135,41 @@ impl Ancestry {
         self.cards.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts what waits into the graph, in order.
-    fn take_waiting(&self, graph: &mut Graph) {
+    /// Takes an event into the graph; nothing of it is copied unless somebody looks at the graph just now.
+    fn take(&self, event: &Signed, seq: u64) {
+        if let Ok(mut graph) = self.graph.try_write() {
+            self.take_waiting(&mut graph);
+            self.push(&mut graph, event, seq);
+            return;
+        }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(event) = waiting.pop_front() {
-            self.push(graph, &event);
+        waiting.push_back((event.clone(), seq));
+        let is_crowded = waiting.len() > WAITING_MAX;
+        drop(waiting);
+        if is_crowded {
+            self.take_waiting(&mut self.graph.write().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
-    fn push(&self, graph: &mut Graph, event: &Event) {
+    /// Puts what waits into the graph, in order.
+    fn take_waiting(&self, graph: &mut Graph) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((event, seq)) = waiting.pop_front() {
+            self.push(graph, &event, seq);
+        }
+    }
+
+    /// Puts an event into the graph, or says once that there is no room.
+    fn push(&self, graph: &mut Graph, event: &Signed, seq: u64) {
         if self.cut_at.load(Ordering::Acquire) != u64::MAX {
             return;
         }
-        let is_full = event.seq.is_multiple_of(LOOK_EVERY) && graph.memory_bytes() > self.bytes_max;
-        let pushed = if is_full { None } else { graph.push_by_name(event).ok() };
+        let placed = Placed { event, seq };
+        let is_full = placed.seq().is_multiple_of(LOOK_EVERY) && graph.memory_bytes() > self.bytes_max;
+        let pushed = if is_full { None } else { graph.push_by_name(&placed).ok() };
         if pushed.is_none() {
-            self.cut_at.store(event.seq - 1, Ordering::Release);
-            let error = NotWhole::Full { cut_at: event.seq - 1 };
+            self.cut_at.store(seq, Ordering::Release);
+            let error = NotWhole::Full { cut_at: seq };
             tracing::error!("{error}; until then no gate opens and no card is evaluated");
         }
     }
@@ -178,16 +196,7 @@ impl Derived for Ancestry {
             return;
         }
         self.cards.write().unwrap_or_else(PoisonError::into_inner).take(accepted);
-        let event = event_of(&accepted.event, accepted.at.seq);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.push_back(event);
-        let is_crowded = waiting.len() > WAITING_MAX;
-        drop(waiting);
-        if is_crowded {
-            self.take_waiting(&mut self.graph.write().unwrap_or_else(PoisonError::into_inner));
-        } else if let Ok(mut graph) = self.graph.try_write() {
-            self.take_waiting(&mut graph);
-        }
+        self.take(&accepted.event, accepted.at.seq);
         self.size.store(accepted.at.seq + 1, Ordering::Release);
     }
 
@@ -204,16 +213,40 @@ impl Derived for Ancestry {
     }
 }
 
-/// Returns an event as lineage sees it, at its place in the log.
-fn event_of(event: &Signed, seq: u64) -> Event {
-    Event {
-        id: event.id().to_string(),
-        pubkey: event.author().as_str().to_owned(),
-        created_at: event.created_at().0,
-        kind: u32::from(event.kind().0),
-        tags: tags_of(event),
-        content: Content::of_text(event.content()),
-        seq: seq + 1,
+/// An event at its place in the log, as lineage sees it.
+struct Placed<'l> {
+    event: &'l Signed,
+    /// From 0.
+    seq: u64,
+}
+
+impl Fact for Placed<'_> {
+    fn id(&self) -> Id<'_> {
+        Sha256::from_bytes(*self.event.id().as_bytes()).into()
+    }
+
+    fn pubkey(&self) -> &str {
+        self.event.author().as_str()
+    }
+
+    fn created_at(&self) -> u64 {
+        self.event.created_at().0
+    }
+
+    fn kind(&self) -> u32 {
+        u32::from(self.event.kind().0)
+    }
+
+    fn tags(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        self.event.tags().iter().map(TagView::elements)
+    }
+
+    fn content(&self) -> &str {
+        self.event.content()
+    }
+
+    fn seq(&self) -> u64 {
+        self.seq + 1
     }
 }
 

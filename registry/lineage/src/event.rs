@@ -1,18 +1,55 @@
 //! An event as lineage sees it: a fact with a place in the ledger, tags, content, and links to its parents.
 //!
-//! Lineage trusts that id and signature were checked by whoever hands the event in.
+//! - A [`Fact`] is read where it stands, once: the graph keeps of it what it needs. Whoever has events in a form of
+//!   their own copies nothing for that. [`Event`] is one that came as JSON.
+//! - Lineage trusts that id and signature were checked by whoever hands the event in.
 
-use std::collections::BTreeMap;
-
+use base::Sha256;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::json::Json;
+use crate::graph::Text;
 
+/// The tag whose values are ids of parents.
+pub(crate) const PARENT_TAG: &str = "parent";
 /// Tags that carry no field of their own: they belong to the protocol.
-const STRUCTURAL_TAGS: [&str; 5] = ["auth", "d", "sid", "op", "parent"];
+pub(crate) const STRUCTURAL_TAGS: [&str; 5] = ["auth", "d", "sid", "op", PARENT_TAG];
 
-/// A signed fact with its place in the ledger.
+/// A signed fact at its place in the ledger.
+pub trait Fact {
+    /// Returns its id.
+    fn id(&self) -> Id<'_>;
+    /// Returns who made it.
+    fn pubkey(&self) -> &str;
+    /// Returns when its author says it was made, in seconds since 1970.
+    fn created_at(&self) -> u64;
+    /// Returns what kind of fact it is.
+    fn kind(&self) -> u32;
+    /// Returns its tags: of each the name, then the values. What has no name is none.
+    fn tags(&self) -> impl Iterator<Item = impl Iterator<Item = &str>>;
+    /// Returns what it says. What is not strictly a JSON object has no fields.
+    fn content(&self) -> &str;
+    /// Returns its place in the ledger, from 1; 0 if it does not say.
+    fn seq(&self) -> u64;
+}
+
+/// An event's id: any text. One of 64 hex digits is the 32 bytes that they stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id<'e>(pub(crate) Text<'e>);
+
+impl<'e> From<&'e str> for Id<'e> {
+    fn from(text: &'e str) -> Self {
+        Self(Text::of(text))
+    }
+}
+
+impl From<Sha256> for Id<'_> {
+    fn from(digest: Sha256) -> Self {
+        Self(Text::Hex(digest))
+    }
+}
+
+/// A fact that was read from JSON.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Event {
     /// The event's id.
@@ -32,22 +69,14 @@ pub struct Event {
     pub seq: u64,
 }
 
-/// What an event says: an object, or text without fields.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Content(Option<BTreeMap<String, Json>>);
+/// What an event says, as text: of an object, its JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Content(String);
 
 impl Content {
-    /// Reads a content. What is not strictly an object is text, and has no fields.
+    /// Takes a content as it was signed.
     pub fn of_text(text: &str) -> Self {
-        match Json::parse(text) {
-            Ok(Json::Map(fields)) => Self(Some(fields)),
-            _ => Self(None),
-        }
-    }
-
-    /// Returns the fields, if there are any.
-    pub fn fields(&self) -> Option<&BTreeMap<String, Json>> {
-        self.0.as_ref()
+        Self(text.to_owned())
     }
 }
 
@@ -55,78 +84,36 @@ impl<'de> Deserialize<'de> for Content {
     /// Takes a content as text that holds JSON, as events are signed, or as the object itself.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(match serde_json::from_str::<String>(raw.get()) {
-            Ok(text) => Self::of_text(&text),
-            Err(_) => Self::of_text(raw.get()),
-        })
+        Ok(Self(serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned())))
     }
 }
 
-impl Event {
-    /// Returns the ids of the parents in the order of the tags, each once.
-    pub fn parents(&self) -> Vec<&str> {
-        let tags = self.tags.iter().filter(|it| it.first().is_some_and(|name| name == "parent"));
-        let mut parents: Vec<&str> = tags.flat_map(|it| &it[1..]).map(String::as_str).collect();
-        if parents.len() == 2 && parents[0] == parents[1] {
-            parents.pop();
-        } else if parents.len() > 2 {
-            let mut seen = std::collections::BTreeSet::new();
-            parents.retain(|it| seen.insert(*it));
-        }
-        parents
+impl Fact for Event {
+    fn id(&self) -> Id<'_> {
+        self.id.as_str().into()
     }
 
-    /// Returns the fields that the tags make: a name with one value, or with a list of all its values.
-    pub fn tag_fields(&self) -> BTreeMap<&str, Json> {
-        let mut values: BTreeMap<&str, Vec<Json>> = BTreeMap::new();
-        for tag in &self.tags {
-            let Some((name, rest)) = tag.split_first() else { continue };
-            if !STRUCTURAL_TAGS.contains(&name.as_str()) {
-                values.entry(name).or_default().extend(rest.iter().cloned().map(Json::Text));
-            }
-        }
-        let one_or_list = |mut values: Vec<Json>| match values.len() {
-            1 => values.remove(0),
-            _ => Json::List(values),
-        };
-        values.into_iter().map(|(name, values)| (name, one_or_list(values))).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn event(tags: &str, content: &str) -> Event {
-        let text = format!(
-            r#"{{"id":"a","pubkey":"p","created_at":1,"kind":2,"tags":{tags},"content":{content},"seq":3}}"#
-        );
-        serde_json::from_str(&text).unwrap()
+    fn pubkey(&self) -> &str {
+        &self.pubkey
     }
 
-    #[test]
-    fn tags_make_fields_and_parents() {
-        let event = event(
-            r#"[["d","x"],["parent","b","c"],["parent","b","d"],["k","1"],["k"],["v"],["w","1","2"],["w","3"],[]]"#,
-            "\"\"",
-        );
-        assert_eq!(event.parents(), ["b", "c", "d"]);
-        let fields = Json::Map(event.tag_fields().into_iter().map(|(k, v)| (k.to_owned(), v)).collect());
-        assert_eq!(fields.canonical(), r#"{"k":"1","v":[],"w":["1","2","3"]}"#);
+    fn created_at(&self) -> u64 {
+        self.created_at
     }
 
-    #[test]
-    fn content_has_fields_only_if_it_is_strictly_an_object() {
-        let check = |content: &str, fields: bool| {
-            assert_eq!(event("[]", content).content.fields().is_some(), fields, "{content}");
-        };
-        check(r#""{\"a\":1}""#, true);
-        check(r#"{"a":1}"#, true);
-        check(r#""{\"a\":1,\"a\":2}""#, false);
-        check(r#"{"a":1,"a":2}"#, false);
-        check(r#""{\"a\":1e400}""#, false);
-        check(r#""[1]""#, false);
-        check(r#""free text {""#, false);
-        check("null", false);
+    fn kind(&self) -> u32 {
+        self.kind
+    }
+
+    fn tags(&self) -> impl Iterator<Item = impl Iterator<Item = &str>> {
+        self.tags.iter().map(|it| it.iter().map(String::as_str))
+    }
+
+    fn content(&self) -> &str {
+        &self.content.0
+    }
+
+    fn seq(&self) -> u64 {
+        self.seq
     }
 }

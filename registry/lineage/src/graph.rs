@@ -10,6 +10,7 @@ pub(crate) mod children;
 pub(crate) mod columns;
 mod index;
 mod intake;
+mod lately;
 mod links;
 mod names;
 pub(crate) mod pack;
@@ -24,11 +25,12 @@ use columns::Column;
 pub use intake::GraphError;
 use links::Bearers;
 use names::Names;
+pub(crate) use names::Text;
 use pack::{Keys, Values, View};
 use parents::Parents;
 use totals::Totals;
 
-use crate::event::Event;
+use crate::event::Fact;
 
 /// A node's place in the graph's tables. A node without event is an id that somebody named as parent.
 pub(crate) type Node = u32;
@@ -70,7 +72,7 @@ impl Graph {
     }
 
     /// Builds the graph of some events, in whatever order they come.
-    pub fn of<'e>(events: impl IntoIterator<Item = &'e Event>) -> Result<Self, GraphError> {
+    pub fn of<'e, F: Fact + 'e>(events: impl IntoIterator<Item = &'e F>) -> Result<Self, GraphError> {
         let mut graph = Self::new();
         for event in events {
             graph.push(event)?;
@@ -98,6 +100,7 @@ impl Graph {
         self.packed_at.shrink_to_fit();
         self.packed.shrink_to_fit();
         self.ids.shrink();
+        self.bearers.shrink();
         self.columns.iter_mut().for_each(Column::shrink);
         self.totals.iter_mut().for_each(Totals::shrink);
     }
@@ -158,7 +161,7 @@ impl Graph {
     }
 
     pub(crate) fn find(&self, id: &str) -> Option<Node> {
-        self.ids.find(id)
+        self.ids.find(Text::of(id))
     }
 
     pub(crate) fn is_visible(&self, node: Node, at: u64) -> bool {
@@ -184,7 +187,7 @@ impl Graph {
     }
 
     pub(crate) fn find_author(&self, pubkey: &str) -> Option<u32> {
-        self.people.find(pubkey)
+        self.people.find(Text::of(pubkey))
     }
 
     pub(crate) fn seq(&self, node: Node) -> u64 {

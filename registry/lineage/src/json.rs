@@ -15,6 +15,8 @@ use serde::{
 
 /// How deep lists and maps may stand in each other.
 pub const DEPTH_MAX: usize = 64;
+/// What may stand around a value.
+pub(crate) const JSON_SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// A JSON value that was read strictly.
 #[derive(Clone, Debug, Default, PartialEq)]

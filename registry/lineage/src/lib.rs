@@ -39,7 +39,7 @@ mod window;
 pub use claim::{CARD, Claim, MODEL, VALIDATION};
 pub use crawl::Stop;
 pub use evaluate::{Caps, Checkpoint, Evaluation, evaluate};
-pub use event::{Content, Event};
+pub use event::{Content, Event, Fact, Id};
 pub use explain::explain;
 pub use extraction::{Extraction, extract};
 pub use features::{Extracted, FeatureVector};

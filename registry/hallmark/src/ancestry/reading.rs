@@ -8,7 +8,7 @@
 
 use std::sync::{Arc, MutexGuard, PoisonError, atomic::Ordering};
 
-use super::{Ancestry, NotWhole, event_of};
+use super::{Ancestry, NotWhole};
 use ledger::{Log, StoreError};
 
 /// How many events are read in one step: a hundredth of a second. Tests have short steps, to see several.
@@ -127,7 +127,7 @@ impl Ancestry {
             let seq = accepted.at.seq;
             if seq == self.size.load(Ordering::Acquire) {
                 self.cards.write().unwrap_or_else(PoisonError::into_inner).take(&accepted);
-                self.push(&mut graph, &event_of(&accepted.event, seq));
+                self.push(&mut graph, &accepted.event, seq);
                 self.size.store(seq + 1, Ordering::Release);
             }
             Ok(())

@@ -1,7 +1,16 @@
 //! How an event comes into the graph: whom it names, what it says, and what of that is kept for cards in force.
+//!
+//! An event is read where it stands: nothing of it is copied but what the graph keeps.
 
-use super::{ABSENT, Graph, Node, links, pack};
-use crate::event::Event;
+use std::collections::BTreeSet;
+
+use super::{
+    ABSENT, Graph, Node,
+    links::{self, Names},
+    names::Text,
+    pack,
+};
+use crate::event::{Fact, PARENT_TAG};
 
 /// Why an event was not taken.
 #[derive(Debug, thiserror::Error)]
@@ -32,88 +41,115 @@ pub enum GraphError {
     },
 }
 
+/// An event for which there is room: its fields are packed, and it is in no list yet.
+struct Begun {
+    node: Node,
+    seq: u32,
+    /// Whom it names, each once.
+    parents: Vec<Node>,
+}
+
 impl Graph {
     /// Takes an event. Returns false if it was here already; it is not taken twice.
-    pub fn push(&mut self, event: &Event) -> Result<bool, GraphError> {
-        self.push_with_links(event, &[])
+    pub fn push(&mut self, fact: &impl Fact) -> Result<bool, GraphError> {
+        self.push_with_links(fact, &[])
     }
 
     /// Takes an event, and links it to the events before it that it means by name. Events have to come in the order of
     /// their places, so that everybody means the same ones.
-    pub fn push_by_name(&mut self, event: &Event) -> Result<bool, GraphError> {
-        if event.seq <= self.newest_seq {
+    pub fn push_by_name(&mut self, fact: &impl Fact) -> Result<bool, GraphError> {
+        if fact.seq() <= self.newest_seq {
             let newest = self.newest_seq;
-            return Err(GraphError::Order { id: event.id.clone(), seq: event.seq, newest });
+            return Err(GraphError::Order { id: fact.id().0.to_string(), seq: fact.seq(), newest });
         }
-        let is_kind = |node: Node, kind: u32| self.is_visible(node, u64::MAX) && self.kind(node) == kind;
-        let meant = |name: links::Name| {
-            let by_id = name.as_id().and_then(|(kind, id)| self.find(id).filter(|it| is_kind(*it, kind)));
-            by_id.or_else(|| self.bearers.find(&name))
-        };
-        let links: Vec<Node> = links::used(event).into_iter().filter_map(meant).collect();
-        let node = self.take(event, |_| Some(links))?;
-        if let Some(node) = node {
-            self.bearers.take(event, node);
+        let Some(mut begun) = self.begin(fact, &[])? else { return Ok(false) };
+        let names = Names::of(fact, || (self.fields(begun.node).1, &self.keys));
+        for name in &names.used {
+            // A link may lead where a tag does.
+            if let Some(parent) = self.meant(name).filter(|it| !begun.parents.contains(it)) {
+                begun.parents.push(parent);
+            }
         }
-        Ok(node.is_some())
+        self.bearers.take(&names.borne, begun.node);
+        self.complete(fact, &begun);
+        Ok(true)
     }
 
     /// Takes an event, and ids of further parents that were found by the names in it.
-    pub fn push_with_links(&mut self, event: &Event, links: &[String]) -> Result<bool, GraphError> {
-        let node = self.take(event, |graph| links.iter().map(|id| graph.node(id)).collect())?;
-        Ok(node.is_some())
+    pub fn push_with_links(&mut self, fact: &impl Fact, links: &[String]) -> Result<bool, GraphError> {
+        let begun = self.begin(fact, links)?;
+        if let Some(begun) = &begun {
+            self.complete(fact, begun);
+        }
+        Ok(begun.is_some())
     }
 
-    /// Takes an event with further parents. Returns its node, or `None` if it was here already.
-    fn take(
-        &mut self,
-        event: &Event,
-        links: impl FnOnce(&mut Self) -> Option<Vec<Node>>,
-    ) -> Result<Option<Node>, GraphError> {
-        let seq = u32::try_from(event.seq).ok().filter(|it| *it != 0 && *it != ABSENT);
-        let seq = seq.ok_or_else(|| GraphError::Sequence { id: event.id.clone(), seq: event.seq })?;
-        let full = || GraphError::Full { id: event.id.clone() };
-        let node = self.node(&event.id).ok_or_else(full)?;
+    /// Returns the event before that a name means.
+    fn meant(&self, name: &links::Name) -> Option<Node> {
+        let of_kind =
+            |kind: u32| move |node: &Node| self.is_visible(*node, u64::MAX) && self.kind(*node) == kind;
+        let by_id = name.as_id().and_then(|(kind, id)| self.ids.find(Text::Hex(id)).filter(of_kind(kind)));
+        by_id.or_else(|| self.bearers.find(name))
+    }
+
+    /// Makes room for an event with further parents, and packs what it says. `None` if it was here already.
+    fn begin(&mut self, fact: &impl Fact, links: &[String]) -> Result<Option<Begun>, GraphError> {
+        let id = fact.id().0;
+        let seq = u32::try_from(fact.seq()).ok().filter(|it| *it != 0 && *it != ABSENT);
+        let seq = seq.ok_or_else(|| GraphError::Sequence { id: id.to_string(), seq: fact.seq() })?;
+        let full = || GraphError::Full { id: id.to_string() };
+        let node = self.node(id).ok_or_else(full)?;
         if self.seq[node as usize] != ABSENT {
             return Ok(None);
         }
-        let named = event.parents().into_iter().map(|id| self.node(id));
-        let mut parents: Vec<Node> = named.collect::<Option<_>>().ok_or_else(full)?;
-        // The tags name each parent once; a link may lead where a tag does.
-        for parent in links(self).ok_or_else(full)? {
-            if !parents.contains(&parent) {
-                parents.push(parent);
+        let mut parents = Vec::new();
+        for tag in fact.tags() {
+            let mut texts = tag.fuse();
+            if texts.next() == Some(PARENT_TAG) {
+                for parent in texts {
+                    parents.push(self.node(Text::of(parent)).ok_or_else(full)?);
+                }
             }
         }
-        let author = self.people.intern(&event.pubkey).ok_or_else(full)?;
-        let voice = self.voice(event.kind, author).ok_or_else(full)?;
+        for parent in links {
+            parents.push(self.node(Text::of(parent)).ok_or_else(full)?);
+        }
+        keep_first(&mut parents);
+        let author = self.people.intern_again(Text::of(fact.pubkey())).ok_or_else(full)?;
+        let voice = self.voice(fact.kind(), author).ok_or_else(full)?;
         let packed_at = u32::try_from(self.packed.len()).map_err(|_| full())?;
-        if !self.parents.fits(node, parents.len()) {
+        if !self.parents.fits(node, parents.len() + links::NAMES_MAX) {
             return Err(full());
         }
-        self.pack(event);
+        pack::pack_tags(&mut self.keys, &mut self.packed, fact);
+        pack::pack_content(&mut self.keys, &mut self.packed, fact.content());
         let index = node as usize;
-        self.created_at[index] = u32::try_from(event.created_at).unwrap_or(ABSENT);
-        if self.created_at[index] == ABSENT {
-            self.odd_times.insert(node, event.created_at);
-        }
-        self.voice[index] = voice;
         self.packed_at[index] = packed_at;
-        for parent in &parents {
+        self.voice[index] = voice;
+        Ok(Some(Begun { node, seq, parents }))
+    }
+
+    /// Puts an event into the lists: from here on it is seen.
+    fn complete(&mut self, fact: &impl Fact, begun: &Begun) {
+        let (node, index) = (begun.node, begun.node as usize);
+        self.created_at[index] = u32::try_from(fact.created_at()).unwrap_or(ABSENT);
+        if self.created_at[index] == ABSENT {
+            self.odd_times.insert(node, fact.created_at());
+        }
+        for parent in &begun.parents {
             self.children.add(*parent, node);
         }
-        self.parents.set(node, &parents);
-        self.seq[index] = seq;
+        self.parents.set(node, &begun.parents);
+        self.seq[index] = begun.seq;
         self.events += 1;
-        self.newest_seq = self.newest_seq.max(event.seq);
+        self.newest_seq = self.newest_seq.max(u64::from(begun.seq));
         self.fill_columns(node);
         if self.children.wants_sealing() {
             self.seal();
         }
-        Ok(Some(node))
     }
 
-    fn node(&mut self, id: &str) -> Option<Node> {
+    fn node(&mut self, id: Text) -> Option<Node> {
         let node = self.ids.intern(id)?;
         if node as usize == self.seq.len() {
             self.seq.push(ABSENT);
@@ -134,17 +170,19 @@ impl Graph {
         }
         Some(number)
     }
+}
 
-    fn pack(&mut self, event: &Event) {
-        let tags = event.tag_fields();
-        let tags = tags.iter().map(|(name, value)| (*name, value));
-        pack::pack_map(&mut self.keys, &mut self.packed, tags);
-        match event.content.fields() {
-            Some(fields) => {
-                let fields = fields.iter().map(|(name, value)| (name.as_str(), value));
-                pack::pack_map(&mut self.keys, &mut self.packed, fields);
-            }
-            None => pack::pack_nothing(&mut self.packed),
+/// Leaves each node where it stands first.
+fn keep_first(nodes: &mut Vec<Node>) {
+    match nodes.as_slice() {
+        [] | [_] => {}
+        [first, second] if first != second => {}
+        _ => {
+            let mut seen = BTreeSet::new();
+            nodes.retain(|it| seen.insert(*it));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,13 @@
 //! Numbers for ids, and ids for numbers: what a graph stores once and speaks of in four bytes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use base::digest::Sha256;
 
-use super::index::{Index, Tag};
+use super::{
+    index::{Index, Tag},
+    lately::Lately,
+};
 
 /// Gives each text a number, in the order of first sight.
 ///
@@ -14,6 +17,7 @@ use super::index::{Index, Tag};
 pub(super) struct Names {
     texts: Texts,
     by_digest: Index,
+    lately: Lately,
 }
 
 impl Names {
@@ -22,20 +26,29 @@ impl Names {
     }
 
     /// Returns the number of a text that was seen before.
-    pub(super) fn find(&self, text: &str) -> Option<u32> {
-        let text = Text::of(text);
+    pub(super) fn find(&self, text: Text) -> Option<u32> {
         self.by_digest.find(text.tag(), |it| self.texts.get(it) == text.stored())
     }
 
     /// Returns the number of a text, a new one if it was never seen. `None` when all numbers are taken.
-    pub(super) fn intern(&mut self, text: &str) -> Option<u32> {
-        let text = Text::of(text);
+    pub(super) fn intern(&mut self, text: Text) -> Option<u32> {
         let tag = text.tag();
         if let Some(known) = self.by_digest.find(tag, |it| self.texts.get(it) == text.stored()) {
             return Some(known);
         }
-        let number = self.texts.push(&text)?;
+        let number = self.texts.push(text)?;
         self.by_digest.insert(tag, number);
+        Some(number)
+    }
+
+    /// Returns the number of a text that is likely to have been seen not long ago, as [`Names::intern`] does.
+    pub(super) fn intern_again(&mut self, text: Text) -> Option<u32> {
+        let guess = self.lately.guess(text.stored().0);
+        if let Some(known) = guess.filter(|it| self.texts.get(*it) == text.stored()) {
+            return Some(known);
+        }
+        let number = self.intern(text)?;
+        self.lately.note(text.stored().0, number);
         Some(number)
     }
 
@@ -75,13 +88,16 @@ impl Names {
 }
 
 /// A text, ready to be compared with stored ones.
-enum Text<'t> {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Text<'t> {
+    /// Any text but one of 64 hex digits.
     Plain(&'t str),
+    /// The bytes that 64 hex digits stand for.
     Hex(Sha256),
 }
 
 impl<'t> Text<'t> {
-    fn of(text: &'t str) -> Self {
+    pub(crate) fn of(text: &'t str) -> Self {
         let digest = if text.len() == 64 { Sha256::parse(text).ok() } else { None };
         digest.map_or(Self::Plain(text), Self::Hex)
     }
@@ -100,6 +116,15 @@ impl<'t> Text<'t> {
     }
 }
 
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => out.write_str(text),
+            Self::Hex(digest) => digest.fmt(out),
+        }
+    }
+}
+
 /// The texts themselves.
 #[derive(Debug, Default)]
 struct Texts {
@@ -110,7 +135,7 @@ struct Texts {
 }
 
 impl Texts {
-    fn push(&mut self, text: &Text) -> Option<u32> {
+    fn push(&mut self, text: Text) -> Option<u32> {
         let number = u32::try_from(self.ends.len()).ok().filter(|it| *it != u32::MAX)?;
         let (bytes, is_hex) = text.stored();
         let end = u32::try_from((self.bytes.len() + bytes.len()) << 1 | usize::from(is_hex)).ok()?;
@@ -148,18 +173,33 @@ mod tests {
             texts in prop::collection::btree_set("[0-9a-f]{64}|.{0,9}", 2..20),
         ) {
             let mut names = Names::default();
-            let numbers: Vec<u32> = texts.iter().map(|it| names.intern(it).unwrap()).collect();
+            let numbers: Vec<u32> = texts.iter().map(|it| names.intern(Text::of(it)).unwrap()).collect();
             for (text, number) in texts.iter().zip(&numbers) {
                 prop_assert_eq!(names.text(*number), text.as_str());
                 let mut appended = Vec::new();
                 names.append_text(*number, &mut appended);
                 prop_assert_eq!(appended, text.as_bytes());
-                prop_assert_eq!(names.find(text), Some(*number));
-                prop_assert_eq!(names.intern(text), Some(*number));
+                prop_assert_eq!(Text::of(text).to_string(), text.as_str());
+                prop_assert_eq!(names.find(Text::of(text)), Some(*number));
+                prop_assert_eq!(names.intern(Text::of(text)), Some(*number));
+                prop_assert_eq!(names.intern_again(Text::of(text)), Some(*number));
             }
             // A set of strings is in the order of their bytes.
             prop_assert!(numbers.windows(2).all(|it| names.compare(it[0], it[1]).is_lt()));
             prop_assert_eq!(names.len(), texts.len());
         }
+    }
+
+    #[test]
+    fn a_guess_that_is_another_texts_is_not_taken() {
+        let mut names = Names::default();
+        // So many drive each other out.
+        let texts: Vec<String> = (0..5000).map(|it| format!("text {it}")).collect();
+        let numbers = |names: &mut Names| -> Vec<Option<u32>> {
+            texts.iter().map(|it| names.intern_again(Text::of(it))).collect()
+        };
+        let expected: Vec<Option<u32>> = (0..5000).map(Some).collect();
+        assert_eq!(numbers(&mut names), expected);
+        assert_eq!(numbers(&mut names), expected);
     }
 }

@@ -2,17 +2,21 @@
 //!
 //! A value is one byte that says what it is, and what belongs to it. A number keeps the decimal it stands for, so
 //! that nothing is converted when a million of them are summed. Only this module writes the form and only [`View`]
-//! reads it; it is never stored or sent.
+//! reads it; it is never stored or sent. Tags and JSON are packed while they are read: there is no tree in between.
 
+mod content;
+mod keys;
 mod number;
+mod tags;
 mod view;
 
-use std::collections::BTreeMap;
-
 use number::{pack_number, pack_whole};
-pub(crate) use view::{Values, View};
 
-use crate::json::Json;
+pub(super) use self::{content::pack_content, tags::pack_tags};
+pub(crate) use self::{
+    keys::Keys,
+    view::{Values, View},
+};
 
 const NULL: u8 = 0;
 const FALSE: u8 = 1;
@@ -28,76 +32,58 @@ const EXACT: u8 = 0x20;
 const ROUNDED: u8 = 0x40;
 const ZEROS: u8 = 0x1f;
 
-/// Gives every field name a number.
-#[derive(Debug, Default)]
-pub(crate) struct Keys(BTreeMap<String, u32>);
+fn pack_text(text: &str, out: &mut Vec<u8>) {
+    out.push(TEXT);
+    pack_whole(text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
+}
 
-impl Keys {
-    /// Returns the number of a name, if any event has a field of that name.
-    pub(crate) fn get(&self, name: &str) -> Option<u32> {
-        self.0.get(name).copied()
+/// A list or a map that is being written.
+struct Block {
+    /// Where what is in it begins.
+    start: usize,
+}
+
+impl Block {
+    fn open(what: u8, out: &mut Vec<u8>) -> Self {
+        // Most are so short that their length takes one byte.
+        out.extend_from_slice(&[what, 0]);
+        Self { start: out.len() }
     }
 
-    fn intern(&mut self, name: &str) -> u32 {
-        if let Some(known) = self.get(name) {
-            return known;
+    /// Writes the length before what was written since.
+    fn close(self, out: &mut Vec<u8>) {
+        let end = out.len();
+        pack_whole((end - self.start) as u64, out);
+        let length_bytes = out.len() - end;
+        if length_bytes == 1 {
+            out[self.start - 1] = out[end];
+            out.truncate(end);
+        } else {
+            // The length goes where its one byte stands, and what is in the block moves up by the rest.
+            let mut length = [0; 10];
+            length[..length_bytes].copy_from_slice(&out[end..]);
+            out.truncate(end + length_bytes - 1);
+            out.copy_within(self.start..end, self.start + length_bytes - 1);
+            out[self.start - 1..][..length_bytes].copy_from_slice(&length[..length_bytes]);
         }
-        let key = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
-        self.0.insert(name.to_owned(), key);
-        key
     }
-}
-
-/// Appends a map.
-pub(super) fn pack_map<'j>(
-    keys: &mut Keys,
-    out: &mut Vec<u8>,
-    fields: impl ExactSizeIterator<Item = (&'j str, &'j Json)>,
-) {
-    let mut inner = Vec::new();
-    for (name, value) in fields {
-        pack_whole(u64::from(keys.intern(name)), &mut inner);
-        pack(keys, value, &mut inner);
-    }
-    pack_block(MAP, &inner, out);
-}
-
-/// Appends what has no fields.
-pub(super) fn pack_nothing(out: &mut Vec<u8>) {
-    out.push(NULL);
-}
-
-fn pack(keys: &mut Keys, value: &Json, out: &mut Vec<u8>) {
-    match value {
-        Json::Null => out.push(NULL),
-        Json::Bool(value) => out.push(if *value { TRUE } else { FALSE }),
-        Json::Number(number) => pack_number(*number, out),
-        Json::Text(text) => pack_block(TEXT, text.as_bytes(), out),
-        Json::List(list) => {
-            let mut inner = Vec::new();
-            for it in list {
-                pack(keys, it, &mut inner);
-            }
-            pack_block(LIST, &inner, out);
-        }
-        Json::Map(map) => pack_map(keys, out, map.iter().map(|(name, value)| (name.as_str(), value))),
-    }
-}
-
-fn pack_block(what: u8, inner: &[u8], out: &mut Vec<u8>) {
-    out.push(what);
-    pack_whole(inner.len() as u64, out);
-    out.extend_from_slice(inner);
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::{json::number_text, num::Num};
+    use crate::{
+        json::{Json, number_text},
+        num::Num,
+    };
     use proptest::prelude::*;
 
-    fn unpack(view: View<'_>, keys: &Keys) -> Json {
-        let name = |key: u64| keys.0.iter().find(|it| u64::from(*it.1) == key).unwrap().0.clone();
+    /// Returns a packed value as the JSON that it was.
+    pub(in crate::graph) fn unpack(view: View<'_>, keys: &Keys) -> Json {
+        let name = |key: u64| keys.name(u32::try_from(key).unwrap()).to_owned();
         match view {
             View::Null => Json::Null,
             View::Bool(value) => Json::Bool(value),
@@ -116,7 +102,7 @@ mod tests {
         }
     }
 
-    fn any_json() -> impl Strategy<Value = Json> {
+    pub(in crate::graph) fn any_json() -> impl Strategy<Value = Json> {
         let number = prop_oneof![
             any::<f64>().prop_filter("finite", |it| it.is_finite()),
             any::<i32>().prop_map(f64::from),
@@ -136,17 +122,100 @@ mod tests {
         })
     }
 
+    /// Packs a text as a content, and returns what is viewed then.
+    fn viewed(keys: &mut Keys, text: &str) -> Json {
+        let mut out = vec![7];
+        pack_content(keys, &mut out, text);
+        let mut values = Values::of(&out[1..]);
+        let first = unpack(values.next().unwrap(), keys);
+        assert!(values.next().is_none(), "{text}");
+        first
+    }
+
+    /// What a content is by the rules of `json`.
+    fn read(text: &str) -> Json {
+        Json::parse(text).ok().filter(|it| matches!(it, Json::Map(_))).unwrap_or_default()
+    }
+
+    #[test]
+    fn content_has_fields_only_if_it_is_strictly_an_object() {
+        let check = |text: &str, has_fields: bool| {
+            let mut keys = Keys::default();
+            let found = viewed(&mut keys, text);
+            assert_eq!((matches!(found, Json::Map(_)), keys.len() > 0), (has_fields, has_fields), "{text}");
+            assert_eq!(found, read(text));
+        };
+        check(r#"{"a":1}"#, true);
+        check("\t\r\n {\"a\":{}} ", true);
+        check(r#"{"a":1,"a":2}"#, false);
+        check(r#"{"a":1,"\u0061":2}"#, false);
+        check(r#"{"b":{"a":1},"a":[{"a":1}]}"#, true);
+        check(r#"{"a":[{"c":1,"b":2,"c":3}]}"#, false);
+        check(r#"{"a":1e400}"#, false);
+        check(r#"{"a":"\ud800"}"#, false);
+        check(r#"{"a":1} {}"#, false);
+        check("[1]", false);
+        check("free text {", false);
+        check("null", false);
+        check("", false);
+        check("\u{feff}{\"a\":1}", false);
+        check("\u{a0}{\"a\":1}", false);
+    }
+
+    #[test]
+    fn levels_are_those_of_json() {
+        for (open, inner, close) in [
+            ("[", "", "]"),
+            (r#"{"a":"#, "{}", "}"),
+            (r#"{"a":"#, "[]", "}"),
+            (r#"{"a":"#, "1", "}"),
+            ("[", "{}", "]"),
+        ] {
+            for levels in 60..68 {
+                let text = format!(r#"{{"a":{}{inner}{}}}"#, open.repeat(levels), close.repeat(levels));
+                assert_eq!(viewed(&mut Keys::default(), &text), read(&text), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_leaves_no_names_behind() {
+        let mut keys = Keys::default();
+        viewed(&mut keys, r#"{"a":1}"#);
+        assert_eq!(viewed(&mut keys, r#"{"a":1,"b":2,"c":"#), Json::Null);
+        assert_eq!(["a", "b", "c"].map(|it| keys.get(it)), [Some(0), None, None]);
+        viewed(&mut keys, r#"{"c":1,"b":1,"a":1}"#);
+        assert_eq!(["a", "b", "c"].map(|it| keys.get(it)), [Some(0), Some(2), Some(1)]);
+    }
+
     proptest! {
         #[test]
-        fn what_is_packed_is_what_is_viewed(value in any_json()) {
-            let (mut keys, mut out) = (Keys::default(), Vec::new());
-            pack(&mut keys, &value, &mut out);
-            let view = Values::of(&out).next().unwrap();
-            prop_assert_eq!(unpack(view.clone(), &keys).canonical(), value.canonical());
+        fn what_is_packed_is_what_is_viewed(value in any_json(), length in 0_usize..40_000) {
+            let text = format!(r#"{{"value":{},"long":"{}"}}"#, value.canonical(), "x".repeat(length));
+            let (mut keys, mut out) = (Keys::default(), vec![7]);
+            pack_content(&mut keys, &mut out, &text);
+            let view = Values::of(&out[1..]).next().unwrap();
+            prop_assert_eq!(unpack(view.clone(), &keys).canonical(), Json::parse(&text).unwrap().canonical());
             if let Json::Number(number) = value {
+                let view = view.field(keys.get("value").unwrap()).unwrap();
                 prop_assert_eq!(view.to_num(), Num::of_double(number));
                 prop_assert_eq!(view.into_text().unwrap().into_owned(), number_text(number));
             }
+        }
+
+        #[test]
+        fn what_json_refuses_is_not_packed(
+            value in any_json(),
+            slips in prop::collection::vec((any::<prop::sample::Index>(), r#"[\[\]{}:,"\\a0-9eE.+ \t-]{0,2}"#), 0..3),
+        ) {
+            let mut text: Vec<char> = format!(r#"{{"a":{0},"b":{0}}}"#, value.canonical()).chars().collect();
+            for (place, slip) in slips {
+                let place = place.index(text.len());
+                text.splice(place..=place, slip.chars());
+                text.push(' ');
+            }
+            let text: String = text.into_iter().collect();
+            prop_assert_eq!(viewed(&mut Keys::default(), &text), read(&text));
         }
     }
 }

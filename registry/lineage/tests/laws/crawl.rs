@@ -7,6 +7,13 @@ use lineage::{Extraction, extract};
 
 use super::*;
 
+/// Whom an event names as parents in the order of its tags, each once.
+fn parents(event: &Event) -> Vec<&str> {
+    let mut seen = BTreeSet::new();
+    let tags = event.tags.iter().filter(|it| it.first().is_some_and(|name| name == "parent"));
+    tags.flat_map(|it| &it[1..]).map(String::as_str).filter(|it| seen.insert(*it)).collect()
+}
+
 /// What happened, and in which order it is told.
 #[derive(Clone, Debug)]
 struct Tale {
@@ -179,14 +186,14 @@ fn plain(events: &[Event], asked: &Asked) -> Option<Plain> {
         gas += 100;
         visited.push(next.clone());
         let mut children: Vec<_> =
-            visible.values().filter(|it| it.parents().contains(&next.as_str())).collect();
+            visible.values().filter(|it| parents(it).contains(&next.as_str())).collect();
         children.sort_by_key(|it| (it.created_at, it.id.clone()));
         let mut lists = Vec::new();
         if asked.direction != "up" {
             lists.push(children.into_iter().map(|it| it.id.clone()).collect::<Vec<_>>());
         }
         if asked.direction != "down" {
-            lists.push(event.parents().into_iter().map(str::to_owned).collect());
+            lists.push(parents(event).into_iter().map(str::to_owned).collect());
         }
         for mut list in lists {
             if let Some(seed) = &asked.seed {

@@ -8,6 +8,9 @@ pub(super) fn pack_number(number: f64, out: &mut Vec<u8>) {
         let (mantissa, zeros) = without_zeros(whole, 9);
         return pack_decimal(EXACT, mantissa, zeros, out);
     }
+    if let Some((mantissa, zeros)) = short(number) {
+        return pack_decimal(EXACT, mantissa, zeros, out);
+    }
     let text = number_text(number);
     if let Some((mantissa, zeros)) = plain_decimal(&text) {
         return pack_decimal(EXACT, mantissa, zeros, out);
@@ -66,6 +69,25 @@ fn whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() < LIMIT).then_some(number as i64)
 }
 
+/// Returns the decimal of a number that has at most nine places and 15 digits, and is written without exponent.
+///
+/// Of all decimals that short only one is nearest to any double, so it is the shortest text of the number too.
+fn short(number: f64) -> Option<(i64, u8)> {
+    const PLACES: f64 = 1e9;
+    if !(1e-6..1e6).contains(&number.abs()) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the guard leaves whole numbers below 10^15")]
+    let units = (number * PLACES).round() as i64;
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::float_cmp,
+        reason = "both sides of the division are exact, so it gives the double that is nearest to the decimal"
+    )]
+    let is_it = units as f64 / PLACES == number;
+    is_it.then(|| without_zeros(units, 0))
+}
+
 /// Counts the zeros that a number ends in to those that follow it. Zero is written in one way.
 fn without_zeros(mut mantissa: i64, mut zeros: u8) -> (i64, u8) {
     while mantissa != 0 && mantissa % 10 == 0 {
@@ -94,6 +116,22 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_short_number_is_found_without_its_text_and_no_other_is() {
+        let check =
+            |number: f64, expected: Option<(i64, u8)>| assert_eq!(short(number), expected, "{number}");
+        check(12.5, Some((125, 8)));
+        check(-0.000_001, Some((-1, 3)));
+        check(999_999.999_999_999, Some((999_999_999_999_999, 0)));
+        check(0.1, Some((1, 8)));
+        check(0.1 + 0.2, None);
+        check(0.000_000_9, None);
+        check(1e6 + 0.5, None);
+        check(0.1_f64.next_up(), None);
+        check(f64::NAN, None);
+        check(0.0, None);
+    }
+
+    #[test]
     fn a_plain_decimal_is_what_parsing_its_text_gives() {
         let check =
             |text: &str, expected: Option<(i64, u8)>| assert_eq!(plain_decimal(text), expected, "{text}");
@@ -120,6 +158,9 @@ mod tests {
                     prop_assert_eq!(Num::parse(&text), Some(decimal));
                     // The number has no other text, so none has to be kept.
                     prop_assert_eq!(decimal.to_string(), text);
+                }
+                if let Some(short) = short(number) {
+                    prop_assert_eq!(plain, Some(short));
                 }
                 if let Some(whole) = whole(number) {
                     prop_assert_eq!(plain, Some(without_zeros(whole, 9)));
