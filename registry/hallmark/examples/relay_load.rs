@@ -17,8 +17,8 @@ use ledger::{
 };
 use serde_json::json;
 use tokio::{
-    io::AsyncReadExt as _,
-    net::TcpStream,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
     sync::{Barrier, broadcast, mpsc},
 };
 use tokio_tungstenite::{
@@ -49,6 +49,7 @@ async fn main() {
     let (published, cpu) = publish(url, pid, events).await;
     let relayed = on_one_thread(fan_out(url.clone(), subscribers));
     let bare = bare_fan_out(subscribers).await;
+    let sent = bare_sockets(subscribers).await;
     println!(
         "{}",
         json!({
@@ -57,6 +58,7 @@ async fn main() {
             "publish_relay_cores": cpu.as_secs_f64() / published.as_secs_f64(),
             "fan_out_p99_ms": ms(relayed),
             "bare_fan_out_p99_ms": ms(bare),
+            "bare_sockets_p99_ms": ms(sent),
         })
     );
 }
@@ -171,7 +173,7 @@ async fn fan_out(url: String, subscribers: usize) -> Duration {
     let (heard, mut times) = mpsc::channel(subscribers * 2);
     let ready = Arc::new(Barrier::new(subscribers + 1));
     let events: Vec<String> = (0..TOLD).map(|it| post(it).to_json()).collect();
-    let frames: Arc<[Vec<u8>]> = events.iter().map(|it| frame(&format!("[\"EVENT\",\"w\",{it}]"))).collect();
+    let frames = frames(&events);
     for _ in 0..subscribers {
         let mut line = line(url).await;
         say(&mut line, r#"["REQ","w",{"kinds":[30300],"limit":0}]"#.to_owned()).await;
@@ -179,10 +181,8 @@ async fn fan_out(url: String, subscribers: usize) -> Duration {
         tokio::spawn(async move {
             settle(&mut line).await;
             ready.wait().await;
-            for frame in frames.iter() {
-                hear_bytes(&mut line, frame).await;
-                heard.send(Instant::now()).await.expect("somebody counts");
-            }
+            let MaybeTlsStream::Plain(socket) = line.get_mut() else { panic!("a line without TLS") };
+            hear_frames(socket, &frames, &heard).await;
         });
     }
     ready.wait().await;
@@ -220,17 +220,25 @@ fn frame(text: &str) -> Vec<u8> {
     [&[0x81, 126], length.to_be_bytes().as_slice(), text.as_bytes()].concat()
 }
 
-/// Waits for the very bytes of a frame. A thousand subscribers that take frames apart keep a core as busy as the relay
-/// itself is; these leave it as much of the machine as they can.
-async fn hear_bytes(line: &mut Line, frame: &[u8]) {
-    let MaybeTlsStream::Plain(socket) = line.get_mut() else { panic!("a line without TLS") };
-    let (mut bytes, mut length) = ([0; READ_BYTES], 0);
-    while length < frame.len() {
-        let more = socket.read(&mut bytes[length..]).await.expect("the relay goes on");
-        assert!(more > 0, "the relay closed");
-        length += more;
+/// Returns the frames in which a relay sends some events.
+fn frames(events: &[String]) -> Arc<[Vec<u8>]> {
+    events.iter().map(|it| frame(&format!("[\"EVENT\",\"w\",{it}]"))).collect()
+}
+
+/// Waits for the very bytes of some frames, and says when each was there. A thousand subscribers that take frames apart
+/// keep a core as busy as the relay itself is; these leave it as much of the machine as they can.
+async fn hear_frames(socket: &mut TcpStream, frames: &[Vec<u8>], heard: &mpsc::Sender<Instant>) {
+    let mut bytes = [0; READ_BYTES];
+    for frame in frames {
+        let mut length = 0;
+        while length < frame.len() {
+            let more = socket.read(&mut bytes[length..]).await.expect("the other end goes on");
+            assert!(more > 0, "the other end closed");
+            length += more;
+        }
+        assert!(bytes[..length] == **frame, "{}", String::from_utf8_lossy(&bytes[..length]));
+        heard.send(Instant::now()).await.expect("somebody counts");
     }
-    assert!(bytes[..length] == *frame, "{}", String::from_utf8_lossy(&bytes[..length]));
 }
 
 /// Times how long the same bytes take through a bare broadcast channel, to as many tasks.
@@ -256,6 +264,51 @@ async fn bare_fan_out(subscribers: usize) -> Duration {
         }
     }
     p99(all)
+}
+
+/// Times how long the same bytes take from a bare broadcast channel through as many sockets, to subscribers like the
+/// relay's: what of its time is the system's.
+async fn bare_sockets(subscribers: usize) -> Duration {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let sender = broadcast::Sender::<Arc<[u8]>>::new(64);
+    let told = sender.clone();
+    tokio::spawn(async move {
+        for _ in 0..subscribers {
+            let (mut socket, _) = listener.accept().await.expect("a subscriber");
+            socket.set_nodelay(true).expect("a socket");
+            let mut news = told.subscribe();
+            tokio::spawn(async move {
+                while let Ok(frame) = news.recv().await {
+                    socket.write_all(&frame).await.expect("a subscriber that reads");
+                }
+            });
+        }
+    });
+    let telling = async move {
+        let (heard, mut times) = mpsc::channel(subscribers * 2);
+        let events: Vec<String> = (0..TOLD).map(|it| post(it).to_json()).collect();
+        let frames = frames(&events);
+        for _ in 0..subscribers {
+            let mut socket = TcpStream::connect(address).await.expect("a connection");
+            let (heard, frames) = (heard.clone(), Arc::clone(&frames));
+            tokio::spawn(async move { hear_frames(&mut socket, &frames, &heard).await });
+        }
+        while sender.receiver_count() < subscribers {
+            tokio::task::yield_now().await;
+        }
+        let mut all = Vec::new();
+        for frame in frames.iter() {
+            let frame: Arc<[u8]> = frame.as_slice().into();
+            let begun = Instant::now();
+            sender.send(frame).expect("somebody listens");
+            for _ in 0..subscribers {
+                all.push(times.recv().await.expect("they all hear it").duration_since(begun));
+            }
+        }
+        p99(all)
+    };
+    tokio::task::spawn_blocking(|| on_one_thread(telling)).await.expect("it ends")
 }
 
 fn operation(content: String, created_at: UnixSeconds) -> Operation {

@@ -56,7 +56,7 @@ impl Names {
     pub(super) fn text(&self, number: u32) -> Cow<'_, str> {
         match self.texts.get(number) {
             (bytes, false) => String::from_utf8_lossy(bytes),
-            (bytes, true) => Cow::Owned(String::from_utf8_lossy(&hex(bytes)).into_owned()),
+            (bytes, true) => Cow::Owned(base::hex::text(bytes)),
         }
     }
 
@@ -152,13 +152,10 @@ impl Texts {
     }
 }
 
-/// Returns the digits of 32 bytes, by arithmetic that compilers do on many of them at once.
+/// Returns the digits of 32 bytes.
 fn hex(bytes: &[u8]) -> [u8; 64] {
-    let digit = |it: u8| it + if it < 10 { b'0' } else { b'a' - 10 };
     let mut digits = [0; 64];
-    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = [digit(byte >> 4), digit(byte & 15)];
-    }
+    base::hex::fill(bytes, &mut digits);
     digits
 }
 
