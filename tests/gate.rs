@@ -96,6 +96,12 @@ async fn a_model_waits_for_its_approval_and_falls_with_its_dataset() {
     let evaluated = daemon.json(&format!("/v1/lineage/gate/{ID}")).await["evaluation"].clone();
     assert_eq!((&evaluated["label"], &evaluated["score"]), (&json!("trusted"), &json!("1")));
 
+    // What the world shows is in the log a moment later, and who revokes is told what the log says.
+    let is_deployed = |graph: &Value| {
+        let mut said = graph["nodes"].as_array().into_iter().flatten().map(|it| &it["says"]["valid_result"]);
+        said.any(|it| it == "deployed")
+    };
+    daemon.until_says(&format!("/v1/models/{ID}/provenance"), "it is signed", is_deployed).await;
     let revoked = ask(&host, &["event", "revoke", "example/corpus", "--why", "it holds secrets"]);
     assert_eq!(revoked.code, Some(0), "{revoked:#?}");
     revoked.says(&["revoked by"]).says(&["model", ID]).says(&["host", ID, "deployed"]);
