@@ -98,8 +98,9 @@ async fn a_model_waits_for_its_approval_and_falls_with_its_dataset() {
 
     // What the world shows is in the log a moment later, and who revokes is told what the log says.
     let is_deployed = |graph: &Value| {
-        let mut said = graph["nodes"].as_array().into_iter().flatten().map(|it| &it["says"]["valid_result"]);
-        said.any(|it| it == "deployed")
+        let mut results =
+            graph["nodes"].as_array().into_iter().flatten().map(|it| &it["says"]["valid_result"]);
+        results.any(|it| it == "deployed")
     };
     daemon.until_says(&format!("/v1/models/{ID}/provenance"), "it is signed", is_deployed).await;
     let revoked = ask(&host, &["event", "revoke", "example/corpus", "--why", "it holds secrets"]);

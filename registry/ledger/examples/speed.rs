@@ -90,7 +90,7 @@ fn fill(total: u64, folder: &Path) -> serde_json::Value {
     let path = folder.join("ledger.sqlite");
     let (log, _) = open(&path);
     // What is compared is as long as to hold some closings of the index, and begins behind the first ten thousand.
-    let window = (total / 4).clamp(ROUND, 100_000);
+    let window = (total / 4).clamp(ROUND, 100_000) / ROUND * ROUND;
     let (mut early, mut late) = (Duration::ZERO, Duration::ZERO);
     let mut done = 0;
     while done < total {
@@ -110,7 +110,7 @@ fn fill(total: u64, folder: &Path) -> serde_json::Value {
             late += took;
         }
     }
-    let of_window = (window / ROUND * ROUND) as f64;
+    let of_window = window as f64;
     let query = p99(|| {
         let filter = Filter::default().tag("sid", "0xMG").kind(Kind::DATASET).limit(100);
         assert_eq!(log.query(&Query { filter, ..Query::default() }).expect("answered").len(), 100);

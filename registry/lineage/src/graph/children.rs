@@ -1,12 +1,12 @@
 //! Who names a node as parent: compact rows for what was sealed, a small set for what came since.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::cmp::Ordering;
 
-use super::Node;
+use super::{ABSENT, Node};
 
 /// How many edges may wait, and what share of all, before the rows are built anew.
 const WAITING_MIN: usize = 4096;
-const WAITING_SHARE: usize = 8;
+const WAITING_SHARE: usize = 4;
 
 /// Where a row stands.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,8 +21,39 @@ pub(crate) struct Children {
     /// Where the row of each node ends.
     ends: Vec<u32>,
     edges: Vec<Node>,
-    /// Pairs of parent and child.
-    waiting: BTreeSet<(Node, Node)>,
+    waiting: Waiting,
+}
+
+/// Edges that came since the rows were built.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The place of the last edge of each parent.
+    last: Vec<u32>,
+    /// A child, and the place of the edge before it that has the same parent.
+    edges: Vec<(Node, u32)>,
+}
+
+impl Waiting {
+    fn add(&mut self, parent: Node, child: Node) {
+        let index = parent as usize;
+        if index >= self.last.len() {
+            self.last.resize(index + 1, ABSENT);
+        }
+        // Rows are built anew long before there are so many.
+        let place = u32::try_from(self.edges.len()).unwrap_or(ABSENT);
+        let before = std::mem::replace(&mut self.last[index], place);
+        self.edges.push((child, before));
+    }
+
+    fn of(&self, parent: Node) -> impl Iterator<Item = Node> {
+        let edge = |place: u32| self.edges.get(place as usize).copied();
+        let last = self.last.get(parent as usize).copied();
+        std::iter::successors(last.and_then(edge), move |it| edge(it.1)).map(|it| it.0)
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.edges.capacity() * size_of::<(Node, u32)>() + self.last.capacity() * size_of::<u32>()
+    }
 }
 
 impl Children {
@@ -42,7 +73,7 @@ impl Children {
             rows[*end as usize] = child;
             *end += 1;
         }
-        Self { ends, edges: rows, waiting: BTreeSet::new() }
+        Self { ends, edges: rows, waiting: Waiting::default() }
     }
 
     /// Brings every row into an order.
@@ -55,17 +86,17 @@ impl Children {
     }
 
     pub(super) fn add(&mut self, parent: Node, child: Node) {
-        self.waiting.insert((parent, child));
+        self.waiting.add(parent, child);
     }
 
     /// Says whether so many edges wait that building the rows anew costs little for each.
     pub(super) fn wants_sealing(&self) -> bool {
-        self.waiting.len() > WAITING_MIN.max(self.edges.len() / WAITING_SHARE)
+        self.waiting.edges.len() > WAITING_MIN.max(self.edges.len() / WAITING_SHARE)
     }
 
     /// Says whether no edge waits: all children of a node stand in its row.
     pub(crate) fn is_sealed(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.edges.is_empty()
     }
 
     /// Looks up where the rows of some nodes stand, and touches each, so that all of memory's answers come at once.
@@ -96,13 +127,12 @@ impl Children {
         self.row(self.span(node))
     }
 
-    /// Lists the children of a node that came since.
+    /// Lists the children of a node that came since, in no order that means anything.
     pub(super) fn waiting(&self, node: Node) -> impl Iterator<Item = Node> {
-        self.waiting.range((node, 0)..=(node, Node::MAX)).map(|it| it.1)
+        self.waiting.of(node)
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        // A set of this kind fills its nodes to about 70%.
-        (self.ends.capacity() + self.edges.capacity()) * 4 + self.waiting.len() * 8 * 10 / 7
+        (self.ends.capacity() + self.edges.capacity()) * 4 + self.waiting.memory_bytes()
     }
 }

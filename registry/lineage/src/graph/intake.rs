@@ -98,7 +98,8 @@ impl Graph {
         let seq = u32::try_from(fact.seq()).ok().filter(|it| *it != 0 && *it != ABSENT);
         let seq = seq.ok_or_else(|| GraphError::Sequence { id: id.to_string(), seq: fact.seq() })?;
         let full = || GraphError::Full { id: id.to_string() };
-        let node = self.node(id).ok_or_else(full)?;
+        let node = self.ids.intern_new(id).ok_or_else(full)?;
+        self.make_room(node);
         if self.seq[node as usize] != ABSENT {
             return Ok(None);
         }
@@ -107,12 +108,12 @@ impl Graph {
             let mut texts = tag.fuse();
             if texts.next() == Some(PARENT_TAG) {
                 for parent in texts {
-                    parents.push(self.node(Text::of(parent)).ok_or_else(full)?);
+                    parents.push(self.parent(parent).ok_or_else(full)?);
                 }
             }
         }
         for parent in links {
-            parents.push(self.node(Text::of(parent)).ok_or_else(full)?);
+            parents.push(self.parent(parent).ok_or_else(full)?);
         }
         keep_first(&mut parents);
         let author = self.people.intern_again(Text::of(fact.pubkey())).ok_or_else(full)?;
@@ -149,8 +150,15 @@ impl Graph {
         }
     }
 
-    fn node(&mut self, id: Text) -> Option<Node> {
-        let node = self.ids.intern(id)?;
+    /// Returns the node of a parent: most came not long ago.
+    fn parent(&mut self, id: &str) -> Option<Node> {
+        let node = self.ids.intern_again(Text::of(id))?;
+        self.make_room(node);
+        Some(node)
+    }
+
+    /// Makes room for a node, if it is the next.
+    fn make_room(&mut self, node: Node) {
         if node as usize == self.seq.len() {
             self.seq.push(ABSENT);
             self.created_at.push(0);
@@ -158,7 +166,6 @@ impl Graph {
             self.parents.grow();
             self.packed_at.push(0);
         }
-        Some(node)
     }
 
     /// Returns the number of a pair of kind and author.

@@ -47,6 +47,11 @@ impl Names {
         if let Some(known) = guess.filter(|it| self.texts.get(*it) == text.stored()) {
             return Some(known);
         }
+        self.intern_new(text)
+    }
+
+    /// Returns the number of a text that is likely to be new and to come up again soon, as [`Names::intern`] does.
+    pub(super) fn intern_new(&mut self, text: Text) -> Option<u32> {
         let number = self.intern(text)?;
         self.lately.note(text.stored().0, number);
         Some(number)
