@@ -26,7 +26,9 @@ pub(super) struct Index {
     count: usize,
 }
 
+/// Begins where a line of a processor's cache does, so that it never stands in two.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 struct Bucket {
     tags: [Tag; SLOTS],
     /// From the first slot on; behind the last one all are [`EMPTY`].
