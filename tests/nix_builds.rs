@@ -108,7 +108,7 @@ async fn nix_finds_a_model_by_its_digest_when_its_origin_is_gone() {
 async fn fetch_model_takes_an_entry_of_the_index_from_a_hallmark() {
     let Some(nix) = Nix::find("fetchModel") else { return };
     let Some(lib) = nixpkgs_lib() else {
-        return peers::pass_over("fetchModel", "NIXPKGS_LIB names no checkout of nixpkgs lib");
+        return peers::pass_over("fetchModel", "NIXPKGS_LIB names no checkout of nixpkgs' lib");
     };
     let (_hub, host, daemon, bytes) = registry().await;
     let modules = concat!(env!("CARGO_MANIFEST_DIR"), "/../../modules/lib");
@@ -128,8 +128,9 @@ async fn fetch_model_takes_an_entry_of_the_index_from_a_hallmark() {
     );
 }
 
+/// Returns nixpkgs' lib: where `tests/nix/check` looks for it too.
 fn nixpkgs_lib() -> Option<PathBuf> {
-    let given = PathBuf::from(std::env::var_os("NIXPKGS_LIB")?);
-    let inner = given.join("lib");
-    Some(if inner.join("default.nix").is_file() { inner } else { given })
+    let given = std::env::var_os("NIXPKGS_LIB").filter(|it| !it.is_empty()).map(PathBuf::from);
+    let given = given.unwrap_or_else(|| peers::cache().join("hallmark-tools/nixpkgs"));
+    [given.join("lib"), given].into_iter().find(|it| it.join("default.nix").is_file())
 }

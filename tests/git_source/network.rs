@@ -78,7 +78,7 @@ fn an_outage_changes_nothing_and_ends_by_itself() {
     let seen = look(&follower);
     assert_in_force(&seen, "{1}", first);
     let text = failure(&seen).to_string();
-    assert!(text.contains(&address.to_string()) && text.contains("tried again by itself"), "{text}");
+    assert!(text.contains(&address.to_string()) && text.contains("a daemon tries again by itself"), "{text}");
 
     let second = scene.push("{2}");
     let _server = GitServer::start_at(scene.folder.path(), None, address);

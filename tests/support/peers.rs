@@ -58,9 +58,13 @@ pub(crate) fn pass_over(what: &str, why: &str) {
 /// Where the peers stand.
 pub(crate) fn folder() -> PathBuf {
     let chosen = env::var_os("HALLMARK_PEERS").map(PathBuf::from);
-    let cache = || env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    chosen.unwrap_or_else(|| cache().join("hallmark-peers"))
+}
+
+/// Where programs keep what they can get again.
+pub(crate) fn cache() -> PathBuf {
     let home = || env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    chosen.or_else(|| cache().or_else(home).map(|cache| cache.join("hallmark-peers"))).unwrap_or_default()
+    env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_default()
 }
 
 /// Says a line past the test runner, which keeps the words of a test that passes to itself.

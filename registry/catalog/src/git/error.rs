@@ -8,7 +8,7 @@ use base::CommitId;
 #[derive(Debug, thiserror::Error)]
 pub enum GitError {
     /// The repository cannot be reached, or the connection broke. It is tried again; if it lasts, look at the network.
-    #[error("reach {url}: check the address and the network; it is tried again by itself")]
+    #[error("reach {url}: check the address and the network; a daemon tries again by itself")]
     Unreachable {
         /// The repository.
         url: String,
@@ -16,7 +16,7 @@ pub enum GitError {
         source: git2::Error,
     },
     /// The server cannot be connected to. As above.
-    #[error("connect to {url}: check the address and the network; it is tried again by itself")]
+    #[error("connect to {url}: check the address and the network; a daemon tries again by itself")]
     Connect {
         /// The repository.
         url: String,
@@ -24,7 +24,7 @@ pub enum GitError {
         source: io::Error,
     },
     /// The server took longer than it may. It is tried again; raise the limit if the repository is large.
-    #[error("wait for {url}: {limit}; it is tried again by itself")]
+    #[error("wait for {url}: {limit}; a daemon tries again by itself")]
     Slow {
         /// The repository.
         url: String,

@@ -90,9 +90,10 @@ impl Ledger {
                 outcomes.await.map_err(|_| AppendError::Closed)?
             };
             let outcomes = outcomes.await;
+            let took = begun.elapsed();
             match &outcomes {
                 Ok(outcomes) => outcomes.iter().for_each(|it| match it {
-                    Outcome::Accepted(_) => metrics.append(begun.elapsed()),
+                    Outcome::Accepted(_) => metrics.append(took),
                     Outcome::Duplicate(_) => metrics.event("duplicate"),
                     Outcome::Refused(why) => metrics.event(why.prefix()),
                 }),

@@ -132,7 +132,7 @@ fn write_json(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> usize {
 }
 
 /// Returns the JSON of a value that holds only numbers and texts.
-pub(super) fn json_of(value: &(impl Serialize + ?Sized)) -> String {
+pub(crate) fn json_of(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).expect("numbers and texts can always be written as JSON")
 }
 

@@ -74,7 +74,7 @@ impl Leaf {
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { id, body, author, sid, kind, at } = self;
         let mut text = String::with_capacity(480);
-        let sid = super::body::json_of(sid.as_ref().map_or("", Sid::as_str));
+        let sid = super::json_of(sid.as_ref().map_or("", Sid::as_str));
         let author = Hex(author.as_bytes());
         let prev = Hex(at.prev.as_ref().map_or(&[], |it| it.as_bytes()));
         let Position { seq, n, tick, depth, received, .. } = at;

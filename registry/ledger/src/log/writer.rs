@@ -3,7 +3,7 @@
 //! A batch is one transaction. If it fails, nothing of it happened, and what is in memory is read again from disk.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -11,6 +11,7 @@ use std::{
 };
 
 use base::{Clock, Sha256, UnixSeconds};
+use foldhash::fast::RandomState;
 
 use super::{
     AppendError, Done, Job, Observer, Outcome, Prepared, Queue, Shared,
@@ -55,8 +56,8 @@ struct Appended {
     new: Vec<Arc<Accepted>>,
     /// What is indexed of each of them.
     indexed: Vec<Indexed>,
-    bodies: BTreeMap<BodyId, usize>,
-    depths: BTreeMap<EventId, u64>,
+    bodies: HashMap<BodyId, usize, RandomState>,
+    depths: HashMap<EventId, u64, RandomState>,
 }
 
 impl State {

@@ -123,19 +123,19 @@ fn parse_filters(
 
 /// Frames to a client. An event's comes without a space, its subscription first: clients search it as text.
 pub(super) mod reply {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::SubscriptionId;
-    use crate::event::EventId;
+    use crate::event::{EventId, json_of};
 
     pub(in crate::relay) fn event(id: &SubscriptionId, json: &str) -> String {
-        let id = Value::from(id.as_str()).to_string();
+        let id = json_of(id.as_str());
         // As long as it will be: a frame with an event is copied once.
         ["[\"EVENT\",", &id, ",", json, "]"].concat()
     }
 
     pub(in crate::relay) fn ok(id: EventId, is_taken: bool, text: &str) -> String {
-        let text = Value::from(text);
+        let text = json_of(text);
         format!("[\"OK\",\"{id}\",{is_taken},{text}]")
     }
 
