@@ -53,8 +53,6 @@ pub struct Graph {
     voice: Vec<u32>,
     voices: Vec<(u32, u32)>,
     voice_numbers: BTreeMap<(u32, u32), u32>,
-    /// With which kind each author spoke last: most speak with one.
-    voice_lately: Vec<u32>,
     parents: Parents,
     /// Where a node's packed fields stand in `packed`.
     packed_at: Vec<u32>,
@@ -123,7 +121,6 @@ impl Graph {
             + self.created_at.capacity() * 4
             + self.voice.capacity() * 4
             + self.voices.len() * 32
-            + self.voice_lately.capacity() * 4
             + self.odd_times.len() * 24
             + self.bearers.memory_bytes()
             + self.packed_at.capacity() * 4;

@@ -18,8 +18,8 @@ pub(super) const EVERYTHING: u64 = 0;
 /// The bytes of a posting in a chunk.
 pub(super) const POSTING_BYTES: usize = 18;
 
-/// Keys up to this length are put together without an allocation.
-const SHORT_BYTES: usize = 192;
+/// How much room a thread keeps to put a key together.
+const BUFFER_BYTES: usize = 1024;
 
 /// How many keys a thread has at hand, and how long they may be.
 const SLOTS: usize = if cfg!(test) { 4 } else { 512 };
@@ -160,6 +160,8 @@ thread_local! {
 /// look at the bytes costs a fifth of a digest. A key is the same whether it stands here or not.
 #[derive(Default)]
 struct Lately {
+    /// What is hashed: an event has some dozen keys, nearly all of them short.
+    bytes: Vec<u8>,
     slots: Vec<Slot>,
     hasher: RandomState,
 }
@@ -172,7 +174,15 @@ struct Slot {
 }
 
 impl Lately {
-    fn key(&mut self, bytes: &[u8]) -> u64 {
+    fn key(&mut self, parts: &[&[u8]]) -> u64 {
+        self.bytes.clear();
+        // One long text is no reason to keep so much for ever.
+        self.bytes.shrink_to(BUFFER_BYTES);
+        for part in parts {
+            self.bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            self.bytes.extend_from_slice(part);
+        }
+        let bytes = self.bytes.as_slice();
         let hash = || prefix(Sha256::of(bytes).as_bytes()).max(1);
         if bytes.len() > SLOT_BYTES {
             return hash();
@@ -193,24 +203,7 @@ impl Lately {
 
 /// Hashes some parts with their lengths, so that no two lists of parts are the same bytes.
 fn key(parts: &[&[u8]]) -> u64 {
-    let length = parts.iter().map(|it| size_of::<u64>() + it.len()).sum();
-    // An event has some dozen keys, nearly all of them short: those need no memory of their own.
-    let (mut short, mut long) = ([0; SHORT_BYTES], Vec::new());
-    let bytes = if let Some(bytes) = short.get_mut(..length) {
-        bytes
-    } else {
-        long.resize(length, 0);
-        long.as_mut_slice()
-    };
-    let mut rest = &mut *bytes;
-    for part in parts {
-        let (own, behind) = rest.split_at_mut(size_of::<u64>() + part.len());
-        let (length, text) = own.split_at_mut(size_of::<u64>());
-        length.copy_from_slice(&(part.len() as u64).to_be_bytes());
-        text.copy_from_slice(part);
-        rest = behind;
-    }
-    LATELY.with_borrow_mut(|it| it.key(bytes))
+    LATELY.with_borrow_mut(|it| it.key(parts))
 }
 
 #[cfg(test)]

@@ -23,28 +23,26 @@ pub(super) struct Queue {
     coming: Coming,
     /// How many events the last batch had.
     last: usize,
-}
-
-/// What of a batch is here already.
-pub(super) struct Begun {
+    /// Until when the batch that has begun is waited for.
     until: Option<Instant>,
 }
 
 impl Queue {
     pub(super) fn new(jobs: Receiver<Job>, coming: Coming) -> Self {
-        Self { jobs, coming, last: 0 }
+        Self { jobs, coming, last: 0, until: None }
     }
 
     /// Waits for the first job of a batch; `None` once nobody can ask for anything any more.
-    pub(super) fn first(&self) -> Option<(Job, Begun)> {
+    pub(super) fn first(&mut self) -> Option<Job> {
         let first = self.jobs.recv().ok()?;
-        Some((first, Begun { until: (self.last >= BUSY).then(|| Instant::now() + LINGER) }))
+        self.until = (self.last >= BUSY).then(|| Instant::now() + LINGER);
+        Some(first)
     }
 
     /// Returns one more for a batch that has so many events; `None` if it should be written.
-    pub(super) fn next(&self, begun: &Begun, events: usize) -> Option<Job> {
+    pub(super) fn next(&self, events: usize) -> Option<Job> {
         let here = self.jobs.try_recv().ok();
-        let until = begun.until.filter(|_| here.is_none() && events < WORTH && self.coming.is_somebody());
+        let until = self.until.filter(|_| here.is_none() && events < WORTH && self.coming.is_somebody());
         match until {
             Some(until) => self.jobs.recv_timeout(until.saturating_duration_since(Instant::now())).ok(),
             None => here,
@@ -74,24 +72,25 @@ mod tests {
         // The log's own, which counts for nobody.
         let _log = coming.clone();
         let mut queue = Queue::new(receiver, coming.clone());
-        let first = |queue: &Queue| {
+        let begin = |queue: &mut Queue| {
             jobs.send(job()).unwrap();
-            queue.first().unwrap().1
+            assert!(queue.first().is_some());
         };
         drop(coming);
         let expected = queue.coming.clone();
-        assert!(queue.next(&first(&queue), 1).is_none(), "it was not busy");
+        begin(&mut queue);
+        assert!(queue.next(1).is_none(), "it was not busy");
         queue.wrote(BUSY);
-        let begun = first(&queue);
-        assert!(queue.next(&begun, WORTH).is_none(), "there is enough to write");
+        begin(&mut queue);
+        assert!(queue.next(WORTH).is_none(), "there is enough to write");
         jobs.send(job()).unwrap();
-        assert!(queue.next(&begun, WORTH).is_some(), "what is here is taken along");
+        assert!(queue.next(WORTH).is_some(), "what is here is taken along");
         thread::scope(|scope| {
             scope.spawn(|| jobs.send(job()).unwrap());
-            assert!(queue.next(&begun, 1).is_some(), "somebody was on the way");
+            assert!(queue.next(1).is_some(), "somebody was on the way");
         });
         drop(expected);
-        assert!(queue.next(&begun, 1).is_none(), "nobody is on the way");
+        assert!(queue.next(1).is_none(), "nobody is on the way");
         drop(jobs);
         assert!(queue.first().is_none());
     }

@@ -74,7 +74,7 @@ impl Writer {
         if caught_up {
             self.keep_folds();
         }
-        while let Some((first, begun)) = jobs.first() {
+        while let Some(first) = jobs.first() {
             let (mut batch, mut events) = (Vec::new(), 0);
             let mut next = Some(first);
             while let Some(job) = next.take() {
@@ -91,7 +91,7 @@ impl Writer {
                     }
                 }
                 if events < BATCH_MAX {
-                    next = jobs.next(&begun, events);
+                    next = jobs.next(events);
                 }
             }
             self.answer(batch);

@@ -170,19 +170,11 @@ impl Graph {
 
     /// Returns the number of a pair of kind and author.
     fn voice(&mut self, kind: u32, author: u32) -> Option<u32> {
-        let lately = self.voice_lately.get(author as usize).copied();
-        if let Some(known) = lately.filter(|it| self.voices.get(*it as usize) == Some(&(kind, author))) {
-            return Some(known);
-        }
         let next = u32::try_from(self.voices.len()).ok()?;
         let number = *self.voice_numbers.entry((kind, author)).or_insert(next);
         if number == next {
             self.voices.push((kind, author));
         }
-        if author as usize >= self.voice_lately.len() {
-            self.voice_lately.resize(author as usize + 1, ABSENT);
-        }
-        self.voice_lately[author as usize] = number;
         Some(number)
     }
 }
