@@ -191,6 +191,16 @@ impl Derived for Ancestry {
 
     fn restore(&self, _: Option<(u64, Vec<u8>)>) {}
 
+    fn foresee(&self, next: &[Arc<Accepted>]) {
+        // Nothing is looked up for events that the graph does not take now, and nobody is waited for.
+        let is_next = next.first().is_some_and(|it| it.at.seq == self.size.load(Ordering::Acquire));
+        if is_next && let Ok(graph) = self.graph.try_read() {
+            let placed: Vec<Placed> =
+                next.iter().map(|it| Placed { event: &it.event, seq: it.at.seq }).collect();
+            graph.foresee(&placed);
+        }
+    }
+
     fn apply(&self, accepted: &Accepted) {
         if self.comes_by_reading(accepted.at.seq) || accepted.at.seq != self.size.load(Ordering::Acquire) {
             return;

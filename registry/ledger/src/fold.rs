@@ -6,7 +6,7 @@
 //! - The log keeps snapshots: a start applies what came after the last one, not the whole log. What has none reads the
 //!   log by itself, while that is in use.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base::Sha256;
 use serde::{Serialize, de::DeserializeOwned};
@@ -74,6 +74,10 @@ pub trait Derived: Send + Sync {
     }
     /// Takes up a snapshot after `size` events, or begins anew if there is none or it cannot be read.
     fn restore(&self, snapshot: Option<(u64, Vec<u8>)>);
+    /// Hears which events come next, so that it may look up at once what they will need. Nothing follows from it.
+    fn foresee(&self, next: &[Arc<Accepted>]) {
+        let _ = next;
+    }
     /// Takes the next event; one that it has seen already changes nothing.
     fn apply(&self, accepted: &Accepted);
     /// Says whether an event may come into the log, after all that the log itself asks. `pending` are those that come
@@ -86,6 +90,23 @@ pub trait Derived: Send + Sync {
     fn size(&self) -> u64;
     /// Returns the bytes of its state.
     fn save(&self) -> Vec<u8>;
+}
+
+/// How many events are foreseen at once: what they need is still at hand when the last of them is applied.
+const FORESEEN_MAX: usize = 64;
+
+/// Gives folds the events that came, in order.
+pub(crate) fn apply_all(folds: &[Arc<dyn Derived>], new: &[Arc<Accepted>]) {
+    for next in new.chunks(FORESEEN_MAX) {
+        for fold in folds {
+            fold.foresee(next);
+        }
+        for accepted in next {
+            for fold in folds {
+                fold.apply(accepted);
+            }
+        }
+    }
 }
 
 impl<F: Fold> Derived for Live<F> {
@@ -122,7 +143,7 @@ impl<F: Fold> Derived for Live<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     use base::{UnixSeconds, time::HandClock};
     use tempfile::TempDir;

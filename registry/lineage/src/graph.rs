@@ -8,11 +8,13 @@
 mod below;
 pub(crate) mod children;
 pub(crate) mod columns;
+mod foresight;
 mod index;
 mod intake;
 mod lately;
 mod links;
 mod names;
+mod own_path;
 pub(crate) mod pack;
 mod parents;
 pub(crate) mod totals;
@@ -83,10 +85,8 @@ impl Graph {
 
     /// Puts the newest edges among the others, which makes crawling fast. Answers stay the same.
     pub fn seal(&mut self) {
-        let edges = (0..self.nodes_end())
-            .flat_map(|node| self.parents(node).iter().map(move |parent| (*parent, node)));
-        let mut children = Children::of(self.ids.len(), edges);
-        children.sort_rows(|left, right| self.compare(*left, *right));
+        let mut children = std::mem::take(&mut self.children);
+        children.seal(self.ids.len(), |left, right| self.compare(*left, *right));
         self.children = children;
     }
 

@@ -10,30 +10,34 @@ use crate::{
 };
 
 /// A path whose names were looked up in a graph.
-pub(crate) enum Bound<'s> {
+#[derive(Debug)]
+pub(crate) enum Bound {
     TxId,
     Time,
     Height,
     Parents,
     Children,
-    Fields { root: Root, filter: Vec<Test<'s>>, steps: Vec<Step<'s>> },
+    Fields { root: Root, filter: Vec<Test>, steps: Vec<Step> },
 }
 
-pub(crate) struct Step<'s> {
-    field: Field<'s>,
-    filter: Vec<Test<'s>>,
+#[derive(Debug)]
+pub(crate) struct Step {
+    field: Field,
+    filter: Vec<Test>,
 }
 
-pub(crate) struct Test<'s> {
-    field: Field<'s>,
+#[derive(Debug)]
+pub(crate) struct Test {
+    field: Field,
     op: Op,
-    literal: &'s str,
+    literal: String,
     number: Option<Num>,
 }
 
 /// A field's name, and its number in the graph if any event has it.
-struct Field<'s> {
-    name: &'s str,
+#[derive(Debug)]
+struct Field {
+    name: String,
     key: Option<u32>,
 }
 
@@ -44,17 +48,17 @@ enum Element<'g> {
     Value(View<'g>),
 }
 
-impl<'s> Bound<'s> {
-    pub(crate) fn of(path: &'s Path, graph: &Graph) -> Self {
-        let field = |name: &'s str| Field { name, key: graph.keys().get(name) };
-        let tests = |filter: &'s [selector::Condition]| {
-            let test = |it: &'s selector::Condition| Test {
+impl Bound {
+    pub(crate) fn of(path: &Path, graph: &Graph) -> Self {
+        let field = |name: &str| Field { name: name.to_owned(), key: graph.keys().get(name) };
+        let tests = |filter: &[selector::Condition]| {
+            let test = |it: &selector::Condition| Test {
                 field: field(&it.name),
                 op: it.op,
-                literal: &it.literal,
+                literal: it.literal.clone(),
                 number: Num::parse(&it.literal),
             };
-            filter.iter().map(test).collect::<Vec<Test<'s>>>()
+            filter.iter().map(test).collect::<Vec<Test>>()
         };
         match path {
             Path::TxId => Self::TxId,
@@ -63,8 +67,7 @@ impl<'s> Bound<'s> {
             Path::Parents => Self::Parents,
             Path::Children => Self::Children,
             Path::Fields { root, filter, steps } => {
-                let step =
-                    |it: &'s selector::Step| Step { field: field(&it.name), filter: tests(&it.filter) };
+                let step = |it: &selector::Step| Step { field: field(&it.name), filter: tests(&it.filter) };
                 Self::Fields { root: *root, filter: tests(filter), steps: steps.iter().map(step).collect() }
             }
         }
@@ -209,7 +212,7 @@ impl<'g> Walker<'g> {
                 content.field(key).or_else(|| tags.field(key))
             }
             Element::Value(value) => value.field(field.key?),
-            Element::Tx(node) => match field.name {
+            Element::Tx(node) => match field.name.as_str() {
                 "kind" => Some(View::Exact(Num::whole(u64::from(self.graph.kind(*node))))),
                 "pubkey" => Some(View::Text(self.graph.pubkey(*node))),
                 "id" => Some(View::Text(self.graph.id(*node))),
@@ -229,7 +232,7 @@ impl<'g> Walker<'g> {
     }
 }
 
-impl Test<'_> {
+impl Test {
     fn holds(&self, value: View) -> bool {
         if self.op.is_textual() {
             let text = value.into_text();

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     admission::{self, Policy},
     event::{Accepted, BodyId, EventId, Leaf, Position, Signed},
-    fold::Derived,
+    fold::{self, Derived},
     store::{EventRow, Store, StoreError},
     tree::{Frontier, leaf_hash},
 };
@@ -157,11 +157,7 @@ impl Writer {
         })?;
         self.shared.publish(&appended.new, &appended.indexed, state.frontier.root());
         self.state = Some(state);
-        for accepted in &appended.new {
-            for fold in &self.folds {
-                fold.apply(accepted);
-            }
-        }
+        fold::apply_all(&self.folds, &appended.new);
         if let Some(observer) = self.observer.as_ref().filter(|_| !appended.new.is_empty()) {
             observer(&appended.new);
         }

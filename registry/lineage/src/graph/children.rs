@@ -56,33 +56,44 @@ impl Waiting {
     }
 }
 
+/// Returns a place among the edges. So many that it does not fit take more than 48 GiB.
+fn place(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(ABSENT)
+}
+
 impl Children {
-    /// Builds the rows. `edges` are pairs of parent and child.
-    pub(super) fn of(nodes: usize, edges: impl Iterator<Item = (Node, Node)> + Clone) -> Self {
-        let mut ends = vec![0_u32; nodes];
-        edges.clone().for_each(|(parent, _)| ends[parent as usize] += 1);
-        let mut total = 0;
-        for end in &mut ends {
-            // Each row starts where the one before ends; filling it moves its mark to its own end.
-            let length = std::mem::replace(end, total);
-            total += length;
+    /// Puts the edges that wait into the rows, each of which is in an order.
+    pub(super) fn seal(&mut self, nodes: usize, compare: impl Fn(&Node, &Node) -> Ordering) {
+        let old = std::mem::take(&mut self.edges);
+        self.ends.reserve_exact(nodes.saturating_sub(self.ends.len()));
+        self.ends.resize(nodes, place(old.len()));
+        let mut edges = Vec::with_capacity(old.len() + self.waiting.edges.len());
+        let (mut taken, mut moved) = (0, 0);
+        for (node, number) in (0..nodes).zip(0..) {
+            if self.waiting.last.get(node).is_none_or(|it| *it == ABSENT) {
+                self.ends[node] += moved;
+                continue;
+            }
+            // The rows before it had no news: they are taken over together with what there was of its own.
+            let start = node.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+            let until = self.ends[node] as usize;
+            edges.extend_from_slice(&old[taken..until]);
+            let sealed = edges.len();
+            edges.extend(self.waiting.of(number));
+            // Those that wait are told from the last on. Two parts that are in order are merged by a stable sort.
+            edges[sealed..].reverse();
+            edges[start..].sort_by(&compare);
+            (taken, moved) = (until, moved + place(edges.len() - sealed));
+            self.ends[node] = place(edges.len());
         }
-        let mut rows = vec![0; total as usize];
-        for (parent, child) in edges {
-            let end = &mut ends[parent as usize];
-            rows[*end as usize] = child;
-            *end += 1;
-        }
-        Self { ends, edges: rows, waiting: Waiting::default() }
+        edges.extend_from_slice(&old[taken..]);
+        (self.edges, self.waiting) = (edges, Waiting::default());
     }
 
-    /// Brings every row into an order.
-    pub(super) fn sort_rows(&mut self, compare: impl Fn(&Node, &Node) -> Ordering) {
-        let mut start = 0;
-        for end in &self.ends {
-            self.edges[start..*end as usize].sort_unstable_by(&compare);
-            start = *end as usize;
-        }
+    /// Looks at memory where children of some nodes are about to be added.
+    pub(super) fn touch(&self, nodes: &[Node]) {
+        let last = |node: &Node| self.waiting.last.get(*node as usize).copied().unwrap_or_default();
+        std::hint::black_box(nodes.iter().map(last).fold(0, |sum, it| sum ^ it));
     }
 
     pub(super) fn add(&mut self, parent: Node, child: Node) {
@@ -134,5 +145,42 @@ impl Children {
 
     pub(super) fn memory_bytes(&self) -> usize {
         (self.ends.capacity() + self.edges.capacity()) * 4 + self.waiting.memory_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn rows_are_those_of_a_plain_list_whenever_they_are_sealed(
+            steps in prop::collection::vec((0_u32..12, 0_u32..60, prop::bool::weighted(0.2)), 0..80),
+        ) {
+            // Any order that is not that of the numbers.
+            let order = |node: &Node| (node % 7, *node);
+            let (mut children, mut edges, mut nodes) = (Children::default(), Vec::new(), 0);
+            for (parent, child, is_sealed) in steps {
+                nodes = nodes.max(parent as usize + 1);
+                if !edges.contains(&(parent, child)) {
+                    children.add(parent, child);
+                    edges.push((parent, child));
+                }
+                if is_sealed {
+                    children.seal(nodes, |left, right| order(left).cmp(&order(right)));
+                    prop_assert!(children.is_sealed());
+                }
+                for node in 0..13 {
+                    let mut row: Vec<Node> = edges.iter().filter(|it| it.0 == node).map(|it| it.1).collect();
+                    let sealed = children.sealed(node).to_vec();
+                    prop_assert!(sealed.is_sorted_by_key(order));
+                    let mut found: Vec<Node> = sealed.into_iter().chain(children.waiting(node)).collect();
+                    row.sort_by_key(order);
+                    found.sort_by_key(order);
+                    prop_assert_eq!(found, row);
+                }
+            }
+        }
     }
 }

@@ -3,13 +3,13 @@
 //! A column answers what [`Walker::select`] would, with the same cost; an event that does not fit into it is looked
 //! at as if there were none. So columns change how long an answer takes, and no bit of it.
 
-use super::{Graph, Node, totals::Totals};
+use super::{Graph, Node, own_path::OwnPath, totals::Totals};
 use crate::{
     item::Item,
     num::Num,
     selector::{Agg, Path},
     value::{Type, Value},
-    walk::{Bound, Walker},
+    walk::Walker,
 };
 
 /// The most columns of a graph: what two dozen cards need.
@@ -18,7 +18,7 @@ const COLUMNS_MAX: usize = 64;
 /// The numbers that one path finds in every event, each on its own.
 #[derive(Debug)]
 pub(crate) struct Column {
-    path: Path,
+    path: OwnPath,
     spans: Vec<Span>,
     units: Vec<i64>,
 }
@@ -41,10 +41,9 @@ impl Column {
     }
 
     fn take(&mut self, graph: &Graph, node: Node) {
-        let bound = Bound::of(&self.path, graph);
         let start = self.units.len();
         let mut fits = true;
-        let cost = Walker::new(graph, u64::MAX).select(&bound, node, &mut |view| {
+        let cost = Walker::new(graph, u64::MAX).select(self.path.bound(graph), node, &mut |view| {
             if let Some(Value::Num(number)) = Value::coerce(view, Type::Num) {
                 let units = i64::try_from(number.units());
                 fits &= units.is_ok();
@@ -92,12 +91,13 @@ impl Graph {
             }
             if matches!(feature.agg, Agg::Sum | Agg::Avg) {
                 if self.totals(path, feature.kind).is_none() {
-                    let mut totals = Totals::new(path.clone());
+                    let mut totals = Totals::new(path.clone(), self);
                     self.visible(u64::MAX).for_each(|node| totals.take(self, node));
                     self.totals.push(totals);
                 }
             } else if self.column(path, feature.kind).is_none() {
-                let mut column = Column { path: path.clone(), spans: Vec::new(), units: Vec::new() };
+                let mut column =
+                    Column { path: OwnPath::new(path.clone(), self), spans: Vec::new(), units: Vec::new() };
                 self.visible(u64::MAX).for_each(|node| column.take(self, node));
                 self.columns.push(column);
             }
@@ -121,7 +121,7 @@ impl Graph {
 
     /// Returns the column of a path, if there is one.
     pub(crate) fn column(&self, path: &Path, kind: Type) -> Option<&Column> {
-        (kind == Type::Num).then(|| self.columns.iter().find(|it| it.path == *path)).flatten()
+        (kind == Type::Num).then(|| self.columns.iter().find(|it| it.path.is(path))).flatten()
     }
 
     /// Returns the totals of a path, if there are any.

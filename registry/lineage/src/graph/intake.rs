@@ -98,7 +98,7 @@ impl Graph {
         let seq = u32::try_from(fact.seq()).ok().filter(|it| *it != 0 && *it != ABSENT);
         let seq = seq.ok_or_else(|| GraphError::Sequence { id: id.to_string(), seq: fact.seq() })?;
         let full = || GraphError::Full { id: id.to_string() };
-        let node = self.ids.intern_new(id).ok_or_else(full)?;
+        let node = self.ids.intern(id).ok_or_else(full)?;
         self.make_room(node);
         if self.seq[node as usize] != ABSENT {
             return Ok(None);

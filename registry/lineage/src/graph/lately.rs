@@ -18,22 +18,32 @@ impl Default for Lately {
 
 impl Lately {
     /// Returns the number that a text has if it came up lately. It may be another text's.
-    pub(super) fn guess(&self, text: &[u8]) -> Option<u32> {
-        Some(self.0[slot(text)]).filter(|it| *it != u32::MAX)
+    pub(super) fn guess(&self, text: Mixed) -> Option<u32> {
+        Some(self.0[text.top(SLOTS.ilog2()) as usize]).filter(|it| *it != u32::MAX)
     }
 
     /// Notes the number of a text.
-    pub(super) fn note(&mut self, text: &[u8], number: u32) {
-        self.0[slot(text)] = number;
+    pub(super) fn note(&mut self, text: Mixed, number: u32) {
+        self.0[text.top(SLOTS.ilog2()) as usize] = number;
     }
 }
 
-/// Mixes a text, eight bytes at a time: quick, and no more than a guess has to be.
-fn slot(text: &[u8]) -> usize {
-    const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-    let (words, rest) = text.as_chunks::<8>();
-    let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
-    let mix = |mixed: u64, word: u64| (mixed.rotate_left(29) ^ word).wrapping_mul(ODD);
-    let mixed = words.iter().fold(mix(0, rest), |mixed, word| mix(mixed, u64::from_le_bytes(*word)));
-    usize::try_from(mixed >> (u64::BITS - SLOTS.ilog2())).unwrap_or_default()
+/// A text mixed into few bits: quickly, so anybody can make up texts that come to the same.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mixed(u64);
+
+impl Mixed {
+    /// Mixes a text, eight bytes at a time.
+    pub(super) fn of(text: &[u8]) -> Self {
+        const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let (words, rest) = text.as_chunks::<8>();
+        let rest = rest.iter().fold(text.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+        let mix = |mixed: u64, word: u64| (mixed.rotate_left(29) ^ word).wrapping_mul(ODD);
+        Self(words.iter().fold(mix(0, rest), |mixed, word| mix(mixed, u64::from_le_bytes(*word))))
+    }
+
+    /// Returns the top bits, at most 32: all of the text went into them.
+    pub(super) fn top(self, bits: u32) -> u32 {
+        u32::try_from(self.0 >> (u64::BITS - bits)).unwrap_or_default()
+    }
 }

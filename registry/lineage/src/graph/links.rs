@@ -118,13 +118,14 @@ impl Bearers {
                 }
             } else if let Some(place) = self.next_place() {
                 self.bearers.push((name.key.rest, node));
-                self.by_tag.insert(name.key.tag, place);
+                self.by_tag.insert(name.key.tag, || name.key.tag, place);
             }
         }
     }
 
     fn place(&self, name: &Name) -> Option<u32> {
-        self.by_tag.find(name.key.tag, |it| self.bearers[it as usize].0 == name.key.rest)
+        // The tag is of a digest already.
+        self.by_tag.find(name.key.tag, || name.key.tag, |it| self.bearers[it as usize].0 == name.key.rest)
     }
 
     /// Returns the place of a name that is new. `None` when there is none left, which takes 48 GiB of names.

@@ -5,18 +5,18 @@ use std::{borrow::Cow, fmt};
 use base::digest::Sha256;
 
 use super::{
-    index::{Index, Tag},
-    lately::Lately,
+    index::{Firm, Index, Tag},
+    lately::{Lately, Mixed},
 };
 
 /// Gives each text a number, in the order of first sight.
 ///
-/// Texts are found by the first bytes of their digest. Whoever makes up ids cannot make them meet there, so no
-/// choice of ids makes a look-up slow.
+/// Texts are found by bits that are mixed quickly; only where many of them meet, by a digest as well. Whoever makes up
+/// ids cannot make them meet there, so no choice of ids makes a look-up slow.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     texts: Texts,
-    by_digest: Index,
+    index: Index,
     lately: Lately,
 }
 
@@ -27,34 +27,52 @@ impl Names {
 
     /// Returns the number of a text that was seen before.
     pub(super) fn find(&self, text: Text) -> Option<u32> {
-        self.by_digest.find(text.tag(), |it| self.texts.get(it) == text.stored())
+        self.find_mixed(text, Mixed::of(text.stored().0))
+    }
+
+    fn find_mixed(&self, text: Text, mixed: Mixed) -> Option<u32> {
+        self.index.find(tag(mixed), || text.firm(), |it| self.texts.get(it) == text.stored())
     }
 
     /// Returns the number of a text, a new one if it was never seen. `None` when all numbers are taken.
+    ///
+    /// It is looked up as one that is likely to be new, and to come up again soon.
     pub(super) fn intern(&mut self, text: Text) -> Option<u32> {
-        let tag = text.tag();
-        if let Some(known) = self.by_digest.find(tag, |it| self.texts.get(it) == text.stored()) {
-            return Some(known);
-        }
-        let number = self.texts.push(text)?;
-        self.by_digest.insert(tag, number);
-        Some(number)
+        self.intern_mixed(text, Mixed::of(text.stored().0))
     }
 
     /// Returns the number of a text that is likely to have been seen not long ago, as [`Names::intern`] does.
     pub(super) fn intern_again(&mut self, text: Text) -> Option<u32> {
-        let guess = self.lately.guess(text.stored().0);
-        if let Some(known) = guess.filter(|it| self.texts.get(*it) == text.stored()) {
-            return Some(known);
-        }
-        self.intern_new(text)
+        let mixed = Mixed::of(text.stored().0);
+        let guess = self.lately.guess(mixed).filter(|it| self.texts.get(*it) == text.stored());
+        guess.or_else(|| self.intern_mixed(text, mixed))
     }
 
-    /// Returns the number of a text that is likely to be new and to come up again soon, as [`Names::intern`] does.
-    pub(super) fn intern_new(&mut self, text: Text) -> Option<u32> {
-        let number = self.intern(text)?;
-        self.lately.note(text.stored().0, number);
+    fn intern_mixed(&mut self, text: Text, mixed: Mixed) -> Option<u32> {
+        let number = if let Some(known) = self.find_mixed(text, mixed) {
+            known
+        } else {
+            let number = self.texts.push(text)?;
+            self.index.insert(tag(mixed), || text.firm(), number);
+            number
+        };
+        self.lately.note(mixed, number);
         Some(number)
+    }
+
+    /// Looks at memory where texts stand that are about to be interned, so that all of its answers come at once, and
+    /// returns the numbers that they are likely to have.
+    pub(super) fn touch<'t>(&self, texts: impl Iterator<Item = Text<'t>>, most: usize) -> Vec<u32> {
+        let (mut tags, mut likely) = (Vec::with_capacity(most), Vec::with_capacity(most));
+        tags.extend(texts.take(most).map(|it| tag(Mixed::of(it.stored().0))));
+        self.index.touch(&tags);
+        for tag in &tags {
+            likely.extend(self.index.likely(*tag));
+        }
+        let first = |number: &u32| self.texts.get(*number).0.first().copied().unwrap_or_default();
+        // A sum that nobody wants would not be made.
+        std::hint::black_box(likely.iter().map(first).fold(0, |sum, it| sum ^ it));
+        likely
     }
 
     /// Returns the text of a number that [`Names::intern`] gave.
@@ -88,7 +106,7 @@ impl Names {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.texts.bytes.capacity() + self.texts.ends.capacity() * 4 + self.by_digest.memory_bytes()
+        self.texts.bytes.capacity() + self.texts.ends.capacity() * 4 + self.index.memory_bytes()
     }
 }
 
@@ -115,10 +133,14 @@ impl<'t> Text<'t> {
         }
     }
 
-    fn tag(&self) -> Tag {
+    fn firm(&self) -> Firm {
         let digest = Sha256::of(self.stored().0);
-        digest.as_bytes().iter().take(4).fold(0, |tag, byte| tag << 8 | Tag::from(*byte))
+        digest.as_bytes().iter().take(4).fold(0, |firm, byte| firm << 8 | Firm::from(*byte))
     }
+}
+
+fn tag(mixed: Mixed) -> Tag {
+    mixed.top(Tag::BITS)
 }
 
 impl fmt::Display for Text<'_> {

@@ -7,6 +7,7 @@
 mod content;
 mod keys;
 mod number;
+mod plain;
 mod tags;
 mod view;
 

@@ -4,12 +4,12 @@
 //! does not fit is looked at as if there were no totals. Five bytes an event, in blocks of 64 beside the words of a set
 //! of nodes: a sum over a set reads little memory, and that from front to back.
 
-use super::{Graph, Node};
+use super::{Graph, Node, own_path::OwnPath};
 use crate::{
     bits::{Bits, ones},
     selector::Path,
     value::{Type, Value},
-    walk::{Bound, Walker},
+    walk::Walker,
 };
 
 const BLOCK: usize = 64;
@@ -17,7 +17,7 @@ const BLOCK: usize = 64;
 /// The totals of one path.
 #[derive(Debug)]
 pub(crate) struct Totals {
-    path: Path,
+    path: OwnPath,
     blocks: Vec<Block>,
     /// How many numbers there are in an event, and what it costs to find them: few pairs, and many events of each.
     shapes: Vec<Shape>,
@@ -87,19 +87,18 @@ pub(crate) struct Total {
 }
 
 impl Totals {
-    pub(super) fn new(path: Path) -> Self {
-        Self { path, blocks: Vec::new(), shapes: vec![ODD] }
+    pub(super) fn new(path: Path, graph: &Graph) -> Self {
+        Self { path: OwnPath::new(path, graph), blocks: Vec::new(), shapes: vec![ODD] }
     }
 
     pub(super) fn is_of(&self, path: &Path) -> bool {
-        self.path == *path
+        self.path.is(path)
     }
 
     /// Takes the total of an event.
     pub(super) fn take(&mut self, graph: &Graph, node: Node) {
-        let bound = Bound::of(&self.path, graph);
         let (mut units, mut count) = (0_i128, 0_u64);
-        let cost = Walker::new(graph, u64::MAX).select(&bound, node, &mut |view| {
+        let cost = Walker::new(graph, u64::MAX).select(self.path.bound(graph), node, &mut |view| {
             if let Some(Value::Num(number)) = Value::coerce(view, Type::Num) {
                 // No event is so large that 2^32 numbers of less than 2^90 units are in it.
                 units += number.units();

@@ -156,6 +156,7 @@ proptest! {
         let events: Vec<(Event, String)> = events.iter().map(read).collect();
         let (mut owned, mut borrowed, mut first) = (Graph::new(), Graph::new(), BTreeSet::new());
         for (event, content) in &events {
+            owned.foresee(events.iter().map(|it| &it.0));
             let lent = Borrowed { event, content };
             let taken = if by_name {
                 [owned.push_by_name(event).unwrap(), borrowed.push_by_name(&lent).unwrap()]
@@ -185,6 +186,25 @@ proptest! {
         prop_assert_eq!(&owned.packed, &borrowed.packed);
         prop_assert_eq!(owned.memory_bytes(), borrowed.memory_bytes());
     }
+}
+
+#[test]
+fn an_event_of_very_many_parents_is_foreseen_as_any_other() {
+    let event = |id: &str, seq: u64| {
+        let tag: Vec<String> =
+            ["parent".to_owned()].into_iter().chain((0..5000).map(|it| format!("e{it}"))).collect();
+        let tags = [tag];
+        let text = serde_json::json!({"id": id, "pubkey": "p", "created_at": 1, "kind": 2, "content": "", "seq": seq, "tags": tags});
+        serde_json::from_value::<Event>(text).unwrap()
+    };
+    let events = [event("a", 1), event("b", 2)];
+    let mut graph = Graph::new();
+    for event in &events {
+        graph.foresee(&events);
+        graph.push(event).unwrap();
+    }
+    assert_eq!(graph.parents_of("a").len(), 5000);
+    assert_eq!(graph.parents_of("a"), graph.parents_of("b"));
 }
 
 #[test]

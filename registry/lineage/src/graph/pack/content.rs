@@ -6,11 +6,26 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::{Block, FALSE, Keys, LIST, MAP, NULL, TRUE, pack_number, pack_text, pack_whole};
+use super::{
+    Block, FALSE, Keys, LIST, MAP, NULL, TRUE, pack_number, pack_text, pack_whole, plain::pack_plain,
+};
 use crate::json::{DEPTH_MAX, JSON_SPACE};
 
 /// Appends the fields of an object, or that there are none.
 pub(crate) fn pack_content(keys: &mut Keys, out: &mut Vec<u8>, text: &str) {
+    let (start, names) = (out.len(), keys.len());
+    if text.trim_start_matches(JSON_SPACE).starts_with('{') {
+        if pack_plain(keys, out, text).is_some() {
+            return;
+        }
+        out.truncate(start);
+        keys.forget_since(names);
+    }
+    pack_any(keys, out, text);
+}
+
+/// Appends the same, however the object is written.
+pub(super) fn pack_any(keys: &mut Keys, out: &mut Vec<u8>, text: &str) {
     let (start, names) = (out.len(), keys.len());
     if text.trim_start_matches(JSON_SPACE).starts_with('{') {
         let packer = Packer { keys, out, names: &mut Vec::new(), levels: DEPTH_MAX };

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::graph::lately::Lately;
+use crate::graph::lately::{Lately, Mixed};
 
 /// Gives every field name a number.
 #[derive(Debug, Default)]
@@ -16,22 +16,23 @@ pub(crate) struct Keys {
 impl Keys {
     /// Returns the number of a name, if any event has a field of that name.
     pub(crate) fn get(&self, name: &str) -> Option<u32> {
-        let guess = self.lately.guess(name.as_bytes()).filter(|it| self.is(*it, name));
+        let guess = self.lately.guess(Mixed::of(name.as_bytes())).filter(|it| self.is(*it, name));
         guess.or_else(|| self.by_name.get(name).copied())
     }
 
     /// Returns the number of a name, a new one if no event has it yet.
     pub(super) fn intern(&mut self, name: &str) -> u32 {
-        if let Some(known) = self.lately.guess(name.as_bytes()).filter(|it| self.is(*it, name)) {
+        let mixed = Mixed::of(name.as_bytes());
+        if let Some(known) = self.lately.guess(mixed).filter(|it| self.is(*it, name)) {
             return known;
         }
         let key = self.by_name.get(name).copied().unwrap_or_else(|| self.add(name));
-        self.lately.note(name.as_bytes(), key);
+        self.lately.note(mixed, key);
         key
     }
 
     /// Returns how many names there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
 

@@ -40,6 +40,13 @@ fn pack_decimal(what: u8, mantissa: i64, zeros: u8, out: &mut Vec<u8>) {
     pack_whole((mantissa.unsigned_abs() << 1) | u64::from(mantissa < 0), out);
 }
 
+/// Appends a decimal of so many places that is the text of a number. `None` if it has more than nine.
+pub(super) fn pack_short(digits: i64, places: usize, out: &mut Vec<u8>) -> Option<()> {
+    let (mantissa, zeros) = without_zeros(digits, u8::try_from(9_usize.checked_sub(places)?).ok()?);
+    pack_decimal(EXACT, mantissa, zeros, out);
+    Some(())
+}
+
 /// Reads the text of nearly every number: at most 17 digits and nine places, no exponent. Such a text is its decimal.
 ///
 /// Returns the digits as a whole number, and how many zeros follow it in units of 10^-9.
