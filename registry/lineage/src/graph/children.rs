@@ -64,30 +64,29 @@ fn place(index: usize) -> u32 {
 impl Children {
     /// Puts the edges that wait into the rows, each of which is in an order.
     pub(super) fn seal(&mut self, nodes: usize, compare: impl Fn(&Node, &Node) -> Ordering) {
-        let old = std::mem::take(&mut self.edges);
-        self.ends.reserve_exact(nodes.saturating_sub(self.ends.len()));
-        self.ends.resize(nodes, place(old.len()));
-        let mut edges = Vec::with_capacity(old.len() + self.waiting.edges.len());
+        let old = std::mem::take(self);
+        let mut ends: Vec<u32> = Vec::with_capacity(nodes);
+        let mut edges = Vec::with_capacity(old.edges.len() + old.waiting.edges.len());
         let (mut taken, mut moved) = (0, 0);
         for (node, number) in (0..nodes).zip(0..) {
-            if self.waiting.last.get(node).is_none_or(|it| *it == ABSENT) {
-                self.ends[node] += moved;
+            let until = old.ends.get(node).copied().unwrap_or(place(old.edges.len()));
+            if old.waiting.last.get(node).is_none_or(|it| *it == ABSENT) {
+                ends.push(until + moved);
                 continue;
             }
             // The rows before it had no news: they are taken over together with what there was of its own.
-            let start = node.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
-            let until = self.ends[node] as usize;
-            edges.extend_from_slice(&old[taken..until]);
+            let start = ends.last().map_or(0, |it| *it as usize);
+            edges.extend_from_slice(&old.edges[taken..until as usize]);
             let sealed = edges.len();
-            edges.extend(self.waiting.of(number));
+            edges.extend(old.waiting.of(number));
             // Those that wait are told from the last on. Two parts that are in order are merged by a stable sort.
             edges[sealed..].reverse();
             edges[start..].sort_by(&compare);
-            (taken, moved) = (until, moved + place(edges.len() - sealed));
-            self.ends[node] = place(edges.len());
+            (taken, moved) = (until as usize, moved + place(edges.len() - sealed));
+            ends.push(place(edges.len()));
         }
-        edges.extend_from_slice(&old[taken..]);
-        (self.edges, self.waiting) = (edges, Waiting::default());
+        edges.extend_from_slice(&old.edges[taken..]);
+        *self = Self { ends, edges, waiting: Waiting::default() };
     }
 
     /// Looks at memory where children of some nodes are about to be added.
