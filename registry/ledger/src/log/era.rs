@@ -37,11 +37,11 @@ pub(super) struct Indexed {
 }
 
 /// How many entries lie in no order: a question looks at each of them.
-const FRESH_MAX: usize = if cfg!(test) { 40 } else { 1024 };
+const FRESH_MAX: usize = if cfg!(test) { 12 } else { 1024 };
 
 /// How many events are in a segment that is merged of others. To merge larger ones would take memory and time, and spare a
 /// question little.
-const SEGMENT_EVENTS_MAX: usize = if cfg!(test) { 16 } else { 1 << 12 };
+const SEGMENT_EVENTS_MAX: usize = if cfg!(test) { 40 } else { 1 << 12 };
 
 /// The newest era.
 #[derive(Debug, Default)]

@@ -119,7 +119,7 @@ proptest! {
 
     #[test]
     fn an_era_is_what_the_plain_way_makes_of_its_events(
-        batches in prop::collection::vec(prop::collection::vec(any_event(), 0..30), 1..16),
+        batches in prop::collection::vec(prop::collection::vec(any_event(), 0..8), 1..40),
         after in prop::option::of((0_u64..7, 0_u64..50, 0_u16..200)),
         from in (0_u64..7, 0_u64..50),
     ) {
