@@ -178,22 +178,30 @@ pub fn admit(
     admit_seen(event, clock)
 }
 
-fn admit_sid(event: &Signed, sid: Sid, policy: &Policy, known: Known) -> Result<(), Refusal> {
+fn admit_sid(event: &Signed, sid: &Sid, policy: &Policy, known: Known) -> Result<(), Refusal> {
     if !sid.is_digest() && !policy.allow_symbolic_sids {
-        return Err(Refusal::Symbol(sid));
+        return Err(Refusal::Symbol(sid.clone()));
     }
     if event.kind() != Kind::SUBSPACE {
-        return if known.is_made || policy.allow_orphans { Ok(()) } else { Err(Refusal::Orphan(sid)) };
+        return if known.is_made || policy.allow_orphans {
+            Ok(())
+        } else {
+            Err(Refusal::Orphan(sid.clone()))
+        };
     }
     if !sid.is_digest() {
         return Ok(());
     }
     let subspace = Subspace::read(event.tags());
     let expected = subspace.computed_sid();
-    if sid != expected {
+    if *sid != expected {
         return Err(Refusal::Sid { expected });
     }
-    if known.split.is_some_and(|it| it != split(&subspace)) { Err(Refusal::Split(sid)) } else { Ok(()) }
+    if known.split.is_some_and(|it| it != split(&subspace)) {
+        Err(Refusal::Split(sid.clone()))
+    } else {
+        Ok(())
+    }
 }
 
 /// Checks what an author says to have seen: `["vlc","30405=16"]`.
@@ -286,7 +294,7 @@ mod tests {
         let known = Known { is_made: true, split: Some(good_split), clock: 1 };
         assert_eq!(refusal(&good, &policy, known), "", "said twice");
         assert!(refusal(&other, &policy, known).contains("split elsewhere"));
-        let (wrong, _) = make("ab", "x=2", good.sid());
+        let (wrong, _) = make("ab", "x=2", good.sid().cloned());
         assert!(refusal(&wrong, &policy, Known::default()).starts_with("invalid: sid must be 0x"));
         let symbol = Sid::parse("0xMG").ok();
         let strict = Policy { allow_symbolic_sids: false, ..policy };

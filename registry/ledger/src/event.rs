@@ -50,6 +50,7 @@ pub struct Signed {
     signature: Signature,
     body: BodyId,
     scheme: Scheme,
+    sid: Option<Sid>,
 }
 
 impl Signed {
@@ -62,7 +63,9 @@ impl Signed {
         body: BodyId,
         scheme: Scheme,
     ) -> Self {
-        Self { id, author, draft, signature, body, scheme }
+        // Asked for again and again on the way into the log.
+        let sid = draft.tags.first("sid").and_then(|it| Sid::parse(it).ok());
+        Self { id, author, draft, signature, body, scheme, sid }
     }
 
     /// Returns the id that its author gave it.
@@ -106,8 +109,8 @@ impl Signed {
     }
 
     /// Returns the subspace that it names: the first `sid` tag.
-    pub fn sid(&self) -> Option<Sid> {
-        Sid::parse(self.draft.tags.first("sid")?).ok()
+    pub fn sid(&self) -> Option<&Sid> {
+        self.sid.as_ref()
     }
 
     /// Lists the events that its author says it follows: every 64-digit element of every `parent` tag.

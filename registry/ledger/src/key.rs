@@ -129,7 +129,7 @@ impl SecretKey {
 /// Says whether a wallet's signature over a text, with or without `0x`, is by this address.
 pub fn signed_text(text: &str, signature: &str, by: Address) -> bool {
     let parsed = Signature::parse(signature.strip_prefix("0x").unwrap_or(signature));
-    parsed.is_ok_and(|it| it.which(&[personal_digest(text.as_bytes())], by, false) == Ok(Some(0)))
+    parsed.is_ok_and(|it| it.which([personal_digest(text.as_bytes())].into_iter(), by, false) == Ok(Some(0)))
 }
 
 /// Says whether others may read a secret.

@@ -15,7 +15,7 @@ mod posting;
 mod prepared;
 mod query;
 mod queue;
-mod run;
+mod segment;
 mod shared;
 mod spaces;
 #[cfg(test)]

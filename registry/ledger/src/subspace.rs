@@ -128,7 +128,7 @@ impl Fold for Membership {
 
     fn apply(&mut self, accepted: &Accepted) {
         let event = &accepted.event;
-        let Some(sid) = event.sid() else {
+        let Some(sid) = event.sid().cloned() else {
             return;
         };
         match event.kind() {

@@ -62,6 +62,15 @@ pub enum VerifyError {
     },
 }
 
+impl VerifyError {
+    /// Returns the id of the event that proves nothing.
+    pub fn id(&self) -> EventId {
+        match self {
+            Self::Id { found: id, .. } | Self::Signature { id, .. } | Self::Author { id, .. } => *id,
+        }
+    }
+}
+
 /// The bytes that both families sign: NIP-01's array, as JavaScript prints it. An event's own JSON has tags and content
 /// just as they are here.
 pub(crate) struct Serialized {
@@ -76,12 +85,15 @@ impl Serialized {
     }
 
     fn with(author: &Author, draft: &Draft, content: &str) -> Self {
-        let mut bytes = Vec::with_capacity(content.len() + SERIALIZED_BYTES);
+        let room = content.len() + content.len() / 8 + draft.tags.json_bytes() + SERIALIZED_BYTES;
+        let mut bytes = Vec::with_capacity(room);
         bytes.extend_from_slice(b"[0,");
         let author_at = write_json(&mut bytes, author.as_str());
         let created_at = write_json(&mut bytes, &draft.created_at.0);
         let kind_at = write_json(&mut bytes, &draft.kind);
-        let tags_at = write_json(&mut bytes, &draft.tags);
+        let tags_at = bytes.len();
+        draft.tags.write_json(&mut bytes);
+        bytes.push(b',');
         let content_at = write_json(&mut bytes, content);
         // In the place of the last comma.
         bytes.pop();
@@ -117,11 +129,11 @@ impl Serialized {
     }
 }
 
-/// What most events have besides their content, so that room for it is made once.
-const SERIALIZED_BYTES: usize = 1024;
+/// What a body has besides its tags and its content.
+const SERIALIZED_BYTES: usize = 96;
 
-/// What an event's JSON has besides its body.
-const ENVELOPE_BYTES: usize = 300;
+/// What an event's JSON has besides its body, with a signature of 65 bytes.
+const ENVELOPE_BYTES: usize = 255;
 
 /// Appends a value and a comma. Returns where the value begins.
 fn write_json(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> usize {
@@ -222,9 +234,8 @@ impl Claimed {
                 first.get_or_insert(digests);
                 continue;
             }
-            let only: Vec<[u8; 32]> = signable.iter().map(|it| it.1).collect();
             let which = signature
-                .which(&only, author.address(), leniency.accept_eip2098)
+                .which(signable.iter().map(|it| it.1), author.address(), leniency.accept_eip2098)
                 .map_err(|source| VerifyError::Signature { id, source })?;
             let Some((scheme, _)) = which.and_then(|it| signable.get(it)) else {
                 return Err(VerifyError::Author { id, author });

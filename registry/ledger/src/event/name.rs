@@ -1,6 +1,6 @@
 //! The names inside an event: ids, authors, kinds, subspaces. Each is parsed once.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use base::{Address, Sha256, hex, hex::HexError};
 use serde::{Deserialize, Serialize};
@@ -26,14 +26,14 @@ pub struct Kind(pub u16);
 /// Two spellings are one author, yet a body signed in one of them has no other.
 #[derive(Clone)]
 pub struct Author {
-    text: Box<str>,
+    text: [u8; 40],
     address: Address,
 }
 
 /// The name of a subspace, as its tag has it: `0x` and 64 hex digits, or a symbol such as `0xMG`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Sid(Box<str>);
+pub struct Sid(Arc<str>);
 
 /// Why a text names no author.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -114,29 +114,39 @@ impl Author {
         if text.len() == 64 && text.bytes().all(|it| it.is_ascii_hexdigit()) {
             return Err(AuthorError::Schnorr);
         }
-        let address = Address::from_bytes(hex::decode(&text.to_ascii_lowercase())?);
-        if text.bytes().any(|it| it.is_ascii_uppercase()) {
-            let expected = checksum_case(&address);
-            if text != expected {
-                return Err(AuthorError::Checksum { expected });
-            }
+        if let Ok(address) = hex::decode(text) {
+            return Ok(Self::spelled(text, Address::from_bytes(address)));
         }
-        Ok(Self { text: text.into(), address })
+        let address = Address::from_bytes(hex::decode(&text.to_ascii_lowercase())?);
+        let expected = checksum_case(&address);
+        if text == expected {
+            Ok(Self::spelled(text, address))
+        } else {
+            Err(AuthorError::Checksum { expected })
+        }
+    }
+
+    /// Joins an address and 40 digits that name it.
+    fn spelled(digits: &str, address: Address) -> Self {
+        let mut text = [b'0'; 40];
+        text.iter_mut().zip(digits.bytes()).for_each(|(place, digit)| *place = digit);
+        Self { text, address }
     }
 
     /// Writes an address in lower case, as the specification does.
     pub fn lower(address: Address) -> Self {
-        Self { text: hex::text(address.as_bytes()).into(), address }
+        Self::spelled(&hex::text(address.as_bytes()), address)
     }
 
     /// Writes an address in the case of its EIP-55 checksum, as the clients' libraries do.
     pub fn checksum(address: Address) -> Self {
-        Self { text: checksum_case(&address).into(), address }
+        Self::spelled(&checksum_case(&address), address)
     }
 
     /// Returns the spelling that was signed.
     pub fn as_str(&self) -> &str {
-        &self.text
+        // Hex digits are ASCII.
+        str::from_utf8(&self.text).unwrap_or_default()
     }
 
     /// Returns the address: what authors are compared by.
@@ -222,7 +232,7 @@ macro_rules! written_as_text {
 }
 
 written_as_text!(EventId, HexError, |it, out| hex::write(&it.0, out));
-written_as_text!(Author, AuthorError, |it, out| out.write_str(&it.text));
+written_as_text!(Author, AuthorError, |it, out| out.write_str(it.as_str()));
 written_as_text!(Sid, SidError, |it, out| out.write_str(&it.0));
 
 impl fmt::Display for BodyId {
@@ -273,6 +283,6 @@ impl TryFrom<String> for Sid {
 
 impl From<Sid> for String {
     fn from(it: Sid) -> Self {
-        it.0.into()
+        it.0.as_ref().into()
     }
 }

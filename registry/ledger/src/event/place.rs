@@ -67,7 +67,7 @@ impl Leaf {
     /// Returns what the tree is to say about an event at a place.
     pub fn of(event: &Signed, at: Position) -> Self {
         let author = event.author().address();
-        Self { id: event.id(), body: event.body(), author, sid: event.sid(), kind: event.kind(), at }
+        Self { id: event.id(), body: event.body(), author, sid: event.sid().cloned(), kind: event.kind(), at }
     }
 
     /// Returns the leaf's one byte form: JSON with fixed fields in fixed order, no white space, no fraction.

@@ -2,7 +2,7 @@
 //!
 //! A high `s` is refused before anything is recovered: with it every signature would have a twin.
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use base::{Address, hex};
 use secp256k1::{
@@ -66,14 +66,14 @@ impl Signature {
     /// Finds the first of the digests that `address` signed, or `None` if it signed none of them.
     pub(crate) fn which(
         &self,
-        digests: &[[u8; 32]],
+        digests: impl Iterator<Item = [u8; 32]>,
         address: Address,
         accept_eip2098: bool,
     ) -> Result<Option<usize>, SignatureError> {
         let (compact, parities) = self.numbers(accept_eip2098)?;
-        for (index, digest) in digests.iter().enumerate() {
+        for (index, digest) in digests.enumerate() {
             for parity in parities {
-                if recover(&compact, *parity, *digest)? == Some(address) {
+                if recover(&compact, *parity, digest)? == Some(address) {
                     return Ok(Some(index));
                 }
             }
@@ -120,13 +120,69 @@ fn recover(
     let signature = RecoverableSignature::from_compact(compact, parity).map_err(|_| SignatureError::Range)?;
     // Numbers that lead to no point are a signature of nobody, not a fault of the form.
     let key = signature.recover_ecdsa(Message::from_digest(digest)).ok();
-    Ok(key.map(|it| address_of(&it)))
+    Ok(key.map(|it| LATELY.with_borrow_mut(|lately| lately.address_of(&it))))
+}
+
+thread_local! {
+    static LATELY: RefCell<Lately> = RefCell::default();
+}
+
+/// How many keys a thread has at hand.
+const SLOTS: usize = if cfg!(test) { 2 } else { 256 };
+
+/// The addresses of keys that came up not long ago on this thread: the same few authors come again and again. An address
+/// is the same whether it stands here or not.
+#[derive(Default)]
+struct Lately(Vec<Option<(KeyBytes, Address)>>);
+
+/// Both coordinates of a public key.
+type KeyBytes = [u8; 64];
+
+impl Lately {
+    fn address_of(&mut self, key: &secp256k1::PublicKey) -> Address {
+        let bytes = key_bytes(key);
+        self.0.resize(SLOTS, None);
+        let slot = &mut self.0[usize::from(bytes[0]) % SLOTS];
+        match slot {
+            Some((known, address)) if *known == bytes => *address,
+            _ => slot.insert((bytes, address_of_bytes(&bytes))).1,
+        }
+    }
 }
 
 /// Returns the address of a public key: the last 20 bytes of its Keccak.
 pub(crate) fn address_of(key: &secp256k1::PublicKey) -> Address {
-    let digest = keccak(&[&key.serialize_uncompressed()[1..]]);
+    address_of_bytes(&key_bytes(key))
+}
+
+fn key_bytes(key: &secp256k1::PublicKey) -> KeyBytes {
+    let mut bytes = [0; 64];
+    // A mark stands before them.
+    bytes.copy_from_slice(&key.serialize_uncompressed()[1..]);
+    bytes
+}
+
+fn address_of_bytes(bytes: &KeyBytes) -> Address {
+    let digest = keccak(&[bytes]);
     let mut address = [0; 20];
     address.copy_from_slice(&digest[12..]);
     Address::from_bytes(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_the_same_whatever_came_before() {
+        let mut lately = Lately::default();
+        let keys = (1..=20_u8).map(|it| {
+            let key = secp256k1::SecretKey::from_secret_bytes([it; 32]).unwrap();
+            secp256k1::PublicKey::from_secret_key(&key)
+        });
+        let keys: Vec<_> = keys.collect();
+        for key in keys.iter().flat_map(|it| [it, it, &keys[0]]) {
+            assert_eq!(lately.address_of(key), address_of(key));
+        }
+    }
 }

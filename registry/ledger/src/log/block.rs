@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 
 use super::{
-    era::{seal, unseal},
+    era::{SEAL_BYTES, seal, unseal},
     posting::{POSTING_BYTES, Posting},
 };
 
@@ -39,6 +39,8 @@ impl Packer {
         let length = HEAD_BYTES + postings.len() * POSTING_BYTES;
         let full = if self.bytes.len() + length > BLOCK_BYTES_MAX { self.finish() } else { None };
         self.last = key;
+        // Taken once for all that comes into the block; what was taken before is gone with the block before.
+        self.bytes.reserve(BLOCK_BYTES_MAX + SEAL_BYTES - self.bytes.len());
         self.bytes.extend(key.to_be_bytes());
         // Short runs have fewer than 256 postings.
         self.bytes.push(u8::try_from(postings.len()).unwrap_or(u8::MAX));

@@ -10,6 +10,7 @@ use super::{
     era::{Closed, ERA_EVENTS, Era, Indexed, read_names},
     names::Names,
     posting::Posting,
+    segment::Spare,
     shared::offset,
     writer::State,
 };
@@ -53,7 +54,7 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<Lo
         fold.restore(snapshot.filter(|it| it.0 <= size));
     }
     let unseen = folds().map(|it| it.size()).min().unwrap_or(size);
-    let mut era = Era::new(closed.len() as u64);
+    let (mut era, mut spare) = (Era::new(closed.len() as u64), Spare::default());
     let mut damage = Ok(());
     store
         .stored_between(unseen.min(first_open), size, |stored| {
@@ -64,7 +65,8 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<Lo
                     std::mem::replace(&mut damage, Ok(())).and_then(|()| check_event(&stored, &accepted));
                 let indexed = Indexed::of(&accepted.event);
                 names.extend(indexed.names().map(|it| (it, seq)));
-                era.insert(&indexed, Posting::new(&accepted.event, offset(seq)));
+                let growth = era.grow(&[(&indexed, Posting::new(&accepted.event, offset(seq)))], &mut spare);
+                spare.keep(era.take(growth));
             }
             for fold in folds() {
                 fold.apply(&accepted);

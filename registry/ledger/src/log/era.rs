@@ -2,16 +2,24 @@
 //!
 //! So an append writes no index at all, however large the log is, and closing an era writes one sorted run. After a
 //! crash the newest era is built again from its events.
+//!
+//! In memory it is a log-structured merge tree: what is new in no order, and sorted segments, of which those that are
+//! about as large as the one behind them become one with it. So they are few, each entry is moved a few times, and a
+//! question looks into each. What is sorted and merged is made beside the era and put in place at once: who reads waits
+//! for none of it.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, binary_heap::PeekMut},
+    mem,
+};
 
 use base::Sha256;
-use foldhash::fast::RandomState;
 
 use super::{
     block::{self, Block, Packer, SHORT_MAX},
     posting::{CHUNK_POSTINGS, POSTING_BYTES, Posting, Rank, keys, names, number},
-    run::Run,
+    segment::{self, Pile, Segment, Spare},
 };
 use crate::{
     event::Signed,
@@ -28,13 +36,34 @@ pub(super) struct Indexed {
     names: (u64, u64),
 }
 
+/// How many entries lie in no order: a question looks at each of them.
+const FRESH_MAX: usize = if cfg!(test) { 12 } else { 1024 };
+
+/// How many events are in a segment that is merged of others. To merge larger ones would take memory and time, and spare a
+/// question little.
+const SEGMENT_EVENTS_MAX: usize = if cfg!(test) { 40 } else { 1 << 12 };
+
 /// The newest era.
 #[derive(Debug, Default)]
 pub(super) struct Era {
     pub(super) no: u64,
-    postings: HashMap<u64, Run, RandomState>,
-    /// The names of its events with their offsets, as they are kept when it closes.
-    names: Vec<(u64, u16)>,
+    segments: Vec<Segment>,
+    fresh: Pile,
+    /// The names of bodies that are not their events' ids, with the events' offsets.
+    bodies: Vec<(u64, u16)>,
+    newest: u64,
+    oldest: Option<u64>,
+}
+
+/// What becomes of an era by some new events.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// The segments that stay.
+    kept: usize,
+    /// What stands behind them, with all that was fresh; without it, the new events join what is fresh.
+    segment: Option<Segment>,
+    fresh: Pile,
+    bodies: Vec<(u64, u16)>,
     newest: u64,
     oldest: Option<u64>,
 }
@@ -64,30 +93,90 @@ impl Era {
         Self { no, ..Self::default() }
     }
 
-    /// Begins the era behind this one, which will have about as many keys.
-    pub(super) fn next(&self) -> Self {
-        let postings = HashMap::with_capacity_and_hasher(self.postings.len(), RandomState::default());
-        Self { no: self.no + 1, postings, ..Self::default() }
+    /// Sorts in events that are in the log now, as far as it is time to. The era has to [`Self::take`] it before
+    /// anything else comes.
+    pub(super) fn grow(&self, new: &[(&Indexed, Posting)], spare: &mut Spare) -> Growth {
+        let mut growth = Growth {
+            kept: self.segments.len(),
+            segment: None,
+            fresh: Pile::default(),
+            bodies: Vec::new(),
+            newest: self.newest,
+            oldest: self.oldest,
+        };
+        for (indexed, posting) in new {
+            growth.fresh.add(&indexed.keys, *posting);
+            growth.bodies.extend(indexed.names().skip(1).map(|it| (it, posting.offset)));
+            growth.newest = growth.newest.max(posting.created_at);
+            growth.oldest = growth.oldest.into_iter().chain([posting.created_at]).min();
+        }
+        if self.fresh.len() + growth.fresh.len() < FRESH_MAX {
+            return growth;
+        }
+        let mut pile = mem::take(&mut growth.fresh);
+        pile.extend(&self.fresh);
+        let mut segment = pile.sorted();
+        let are_one = |one: &Segment, other: &Segment| {
+            one.len() < 2 * other.len() && one.postings().len() + other.postings().len() <= SEGMENT_EVENTS_MAX
+        };
+        while let Some(before) = self.segments[..growth.kept].last().filter(|it| are_one(it, &segment)) {
+            let merged = before.merged(&segment, spare);
+            spare.keep([mem::replace(&mut segment, merged)]);
+            growth.kept -= 1;
+        }
+        growth.segment = Some(segment);
+        growth
     }
 
-    /// Takes an event that is in the log now.
-    pub(super) fn insert(&mut self, indexed: &Indexed, posting: Posting) {
-        for key in &indexed.keys {
-            match self.postings.entry(*key) {
-                Entry::Vacant(place) => drop(place.insert(Run::of(posting))),
-                Entry::Occupied(found) => found.into_mut().insert(posting),
+    /// Becomes what was made of it, and returns the segments that are no longer needed.
+    pub(super) fn take(&mut self, growth: Growth) -> Vec<Segment> {
+        let replaced = self.segments.split_off(growth.kept);
+        match growth.segment {
+            None => self.fresh.extend(&growth.fresh),
+            Some(segment) => {
+                self.segments.push(segment);
+                self.fresh.clear();
             }
         }
-        self.names.extend(indexed.names().map(|it| (it, posting.offset)));
-        self.newest = self.newest.max(posting.created_at);
-        self.oldest = Some(self.oldest.map_or(posting.created_at, |it| it.min(posting.created_at)));
+        self.bodies.extend(growth.bodies);
+        self.newest = growth.newest;
+        self.oldest = growth.oldest;
+        replaced
+    }
+
+    /// Returns all its segments, when it is of no more use.
+    pub(super) fn into_segments(self) -> Vec<Segment> {
+        self.segments
     }
 
     /// Returns the postings under a key behind `after`, in order, at most a chunk of them.
     pub(super) fn page(&self, key: u64, after: Option<Posting>, from: Rank) -> Vec<Posting> {
         let first = Posting { created_at: from.created_at, id: from.id, offset: 0 };
         let is_behind = |it: &Posting| after.map_or(*it >= first, |after| *it > after);
-        self.postings.get(&key).map(|it| it.page(is_behind)).unwrap_or_default()
+        let mut fresh: Vec<Posting> = self.fresh.under(key).filter(is_behind).collect();
+        fresh.sort_unstable();
+        let mut fresh = fresh.into_iter().peekable();
+        let mut sorted: Vec<_> = self.segments.iter().map(|it| it.under(key, is_behind)).collect();
+        let heads = sorted.iter_mut().zip(0..).filter_map(|(run, place)| Some(Reverse((run.next()?, place))));
+        let mut heads: BinaryHeap<Reverse<(Posting, usize)>> = heads.collect();
+        let mut page = Vec::new();
+        while page.len() < CHUNK_POSTINGS {
+            let Some(mut head) = heads.peek_mut() else {
+                page.extend(fresh.take(CHUNK_POSTINGS - page.len()));
+                break;
+            };
+            let Reverse((posting, place)) = *head;
+            if let Some(fresh) = fresh.next_if(|it| *it < posting) {
+                page.push(fresh);
+                continue;
+            }
+            page.push(posting);
+            match sorted[place].next() {
+                Some(next) => head.0.0 = next,
+                None => drop(PeekMut::pop(head)),
+            }
+        }
+        page
     }
 
     /// Returns the last second that any of its events was signed in.
@@ -97,7 +186,10 @@ impl Era {
 
     /// Writes all of it, in the order of its keys.
     pub(super) fn write(&self, store: &Store) -> Result<Closed, StoreError> {
-        let mut names = self.names.clone();
+        let sorted = self.fresh.sorted();
+        let segments: Vec<&Segment> = self.segments.iter().chain([&sorted]).rev().collect();
+        let events = segments.iter().flat_map(|it| it.postings()).map(|it| (it.id, it.offset));
+        let mut names: Vec<(u64, u16)> = events.chain(self.bodies.iter().copied()).collect();
         names.sort_unstable();
         let mut bytes = Vec::with_capacity(names.len() * 10 + SEAL_BYTES);
         for (name, offset) in names {
@@ -107,17 +199,11 @@ impl Era {
         seal(&mut bytes);
         let closed = Closed { no: self.no, newest: self.newest, oldest: self.oldest.unwrap_or_default() };
         store.put_era(&EraRow { no: self.no, newest: closed.newest, oldest: closed.oldest, names: bytes })?;
-        // SQLite's keys have a sign: its order is the one in which the rows lie.
-        let mut runs: Vec<(i64, &Run)> =
-            self.postings.iter().map(|(key, run)| (key.cast_signed(), run)).collect();
-        runs.sort_unstable_by_key(|it| it.0);
         let (mut chunks, mut packer) = (store.chunks(self.no)?, Packer::default());
         let put = |it: Block| store.put_block(self.no, it.last, &it.bytes);
-        for (key, run) in runs {
-            let run = run.in_order();
+        segment::runs(&segments, |key, run| {
             if run.len() <= SHORT_MAX {
-                packer.add(key, &run).map_or(Ok(()), put)?;
-                continue;
+                return packer.add(key, run).map_or(Ok(()), put);
             }
             for (number, postings) in (0..).zip(run.chunks(CHUNK_POSTINGS)) {
                 let mut bytes = Vec::with_capacity(postings.len() * POSTING_BYTES + SEAL_BYTES);
@@ -128,7 +214,8 @@ impl Era {
                 let oldest = postings.last().map_or(0, |it| it.created_at);
                 chunks.put(ChunkRow { key, number, oldest, postings: bytes })?;
             }
-        }
+            Ok(())
+        })?;
         packer.finish().map_or(Ok(()), put)?;
         chunks.finish()?;
         Ok(closed)
@@ -177,7 +264,7 @@ pub(super) fn read_names(era: &EraRow) -> Option<impl Iterator<Item = (u64, u64)
 }
 
 /// How much of a digest stands behind what is stored, so that a damaged index does not lead astray in silence.
-const SEAL_BYTES: usize = 4;
+pub(super) const SEAL_BYTES: usize = 4;
 
 pub(super) fn seal(bytes: &mut Vec<u8>) {
     let digest = Sha256::of(bytes);
@@ -188,3 +275,6 @@ pub(super) fn unseal(bytes: &[u8]) -> Option<&[u8]> {
     let (bytes, seal) = bytes.split_at_checked(bytes.len().checked_sub(SEAL_BYTES)?)?;
     (Sha256::of(bytes).as_bytes()[..SEAL_BYTES] == *seal).then_some(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -117,7 +117,8 @@ pub(super) fn names(event: &Signed) -> (u64, u64) {
 /// Lists the keys of an event, each once.
 pub(super) fn keys(event: &Signed) -> Vec<u64> {
     let (kind, author) = (event.kind(), event.author().address());
-    let mut keys = vec![EVERYTHING, of_kind(kind), of_author(author), of_author_kind(author, kind)];
+    let mut keys = Vec::with_capacity(event.tags().len() + 8);
+    keys.extend([EVERYTHING, of_kind(kind), of_author(author), of_author_kind(author, kind)]);
     for tag in event.tags().iter() {
         let indexed = if tag.name() == PARENT { tag.values().len() } else { 1 };
         for value in tag.values().take(indexed) {

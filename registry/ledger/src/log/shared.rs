@@ -1,6 +1,7 @@
 //! What the writer and the readers have in common: the index, the names, and where the log stands.
 
 use std::{
+    mem,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
@@ -12,6 +13,7 @@ use super::{
     names::Names,
     posting::{Posting, prefix},
     query::Index,
+    segment::Spare,
 };
 use crate::{
     event::Accepted,
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     names: RwLock<Names>,
     head: RwLock<(u64, Sha256)>,
     readers: Mutex<Vec<Store>>,
+    /// Only the writer needs it.
+    spare: Mutex<Spare>,
     failure: Mutex<Option<Arc<StoreError>>>,
 }
 
@@ -56,6 +60,7 @@ impl Shared {
             names: RwLock::new(names),
             head: RwLock::new(head),
             readers: Mutex::default(),
+            spare: Mutex::default(),
             failure: Mutex::default(),
         }
     }
@@ -86,11 +91,14 @@ impl Shared {
         }
         drop(names);
         let open = self.index().open;
-        let mut era = open.write().unwrap_or_else(PoisonError::into_inner);
-        for (accepted, indexed) in new.iter().zip(indexed) {
-            era.insert(indexed, Posting::new(&accepted.event, offset(accepted.at.seq)));
-        }
-        drop(era);
+        let posting = |it: &Accepted| Posting::new(&it.event, offset(it.at.seq));
+        let new: Vec<_> = indexed.iter().zip(new.iter().map(|it| posting(it))).collect();
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody else changes the era, so it is still the same when it takes what was made beside it.
+        let growth = read(&open).grow(&new, &mut spare);
+        let replaced = open.write().unwrap_or_else(PoisonError::into_inner).take(growth);
+        spare.keep(replaced);
+        drop(spare);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = (last.at.seq + 1, root);
         self.forget_failure();
     }
@@ -106,8 +114,14 @@ impl Shared {
     pub(super) fn close_era(&self, closed: Closed) {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let all = index.closed.iter().copied().chain([closed]).collect();
-        let next = read(&index.open).next();
-        *index = Index { open: Arc::new(RwLock::new(next)), closed: Arc::new(all) };
+        let next = Era::new(closed.no + 1);
+        let old =
+            mem::replace(&mut *index, Index { open: Arc::new(RwLock::new(next)), closed: Arc::new(all) });
+        drop(index);
+        if let Some(era) = Arc::into_inner(old.open) {
+            let segments = era.into_inner().unwrap_or_else(PoisonError::into_inner).into_segments();
+            self.spare.lock().unwrap_or_else(PoisonError::into_inner).keep(segments);
+        }
     }
 
     /// Lends a connection to `work`.

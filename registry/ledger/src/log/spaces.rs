@@ -45,10 +45,9 @@ impl Spaces {
         event: &Signed,
         place: (u64, Sha256),
     ) -> Result<(), StoreError> {
-        let sid = event.sid();
-        let kind = event.kind();
-        self.at(store, sid.as_ref())?.take(event, place);
-        self.changed.entry(sid).or_default().insert(kind);
+        let (sid, kind) = (event.sid(), event.kind());
+        self.at(store, sid)?.take(event, place);
+        self.changed.entry(sid.cloned()).or_default().insert(kind);
         Ok(())
     }
 

@@ -235,7 +235,7 @@ fn the_first_to_make_a_subspace_has_made_it() {
         key(author).sign(subspace.draft(operation), Scheme::SpecRaw)
     };
     let first = make(0, "1");
-    let sid = first.sid();
+    let sid = first.sid().cloned();
     append(&log, post(sid.as_ref().unwrap().as_str(), 1, "an orphan, before its subspace"));
     for event in [first, make(1, "2")] {
         accepted(append(&log, event));

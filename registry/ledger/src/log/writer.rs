@@ -214,7 +214,7 @@ fn append(
         return Ok(Outcome::Duplicate(first));
     }
     let (sid, kind) = (event.sid(), event.kind());
-    let space = state.spaces.at(store, sid.as_ref())?;
+    let space = state.spaces.at(store, sid)?;
     if let Err(refusal) = admission::admit(&event, now, policy, space.known(kind), |it| space.count(it)) {
         return Ok(Outcome::Refused(refusal));
     }
@@ -228,7 +228,7 @@ fn append(
     let depth = depth(store, shared, appended, &event)?;
     let at = Position { seq, n, tick, depth, prev: head.map(|it| it.1), received: now };
     let leaf = leaf_hash(&Leaf::of(&event, at.clone()).to_bytes());
-    let space = state.spaces.number(store, sid.as_ref())?;
+    let space = state.spaces.number(store, sid)?;
     let accepted = Arc::new(Accepted::new(event, at, json));
     store.append(&EventRow { space, prev_seq: head.map(|it| it.0), accepted: &accepted, leaf })?;
     for tile in state.frontier.push(leaf) {

@@ -135,8 +135,8 @@ pub(super) mod reply {
     }
 
     pub(in crate::relay) fn ok(id: EventId, is_taken: bool, text: &str) -> String {
-        let text = json_of(text);
-        format!("[\"OK\",\"{id}\",{is_taken},{text}]")
+        let id = id.to_string();
+        ["[\"OK\",\"", &id, if is_taken { "\",true," } else { "\",false," }, &json_of(text), "]"].concat()
     }
 
     pub(in crate::relay) fn eose(id: &SubscriptionId) -> String {

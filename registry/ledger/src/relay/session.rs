@@ -33,8 +33,6 @@ pub enum Step {
     /// Verify this event, on any thread, and hand it, prepared, to [`Session::verified`], or the error to
     /// [`Session::rejected`].
     Verify(Box<Claimed>),
-    /// Append this to the log, and hand the outcome to [`Session::outcome`].
-    Append(Box<Prepared>),
     /// Take the log's size, hand it to [`Session::begin`], send what [`super::stored`] gives for these filters, each
     /// through [`Session::stored`], then [`Session::end_of_stored`].
     Read(SubscriptionId, Arc<[Filter]>),
@@ -139,23 +137,25 @@ impl Session {
         vec![Step::Verify(Box::new(claimed))]
     }
 
-    /// Takes an event that was verified.
-    pub fn verified(&self, prepared: Prepared) -> Step {
+    /// Lets an event that was verified pass, to be appended to the log, whose outcome goes to [`Session::outcome`]; or
+    /// says what is to be done instead.
+    pub fn verified(&self, prepared: Prepared) -> Result<Prepared, Step> {
         let event = prepared.event();
         // NIP-70: an event marked so is taken from its author alone.
         let is_protected = event.tags().named("-").next().is_some();
         if is_protected && !self.proved.contains(&event.author().address()) {
-            return refuse(event.id(), "auth-required: this event may be published by its author only");
+            let text = "auth-required: this event may be published by its author only";
+            return Err(refuse(event.id(), text));
         }
         if event.kind() == Kind::AUTHENTICATION {
-            return refuse(event.id(), "blocked: kind 22242 is for AUTH, and is not kept");
+            return Err(refuse(event.id(), "blocked: kind 22242 is for AUTH, and is not kept"));
         }
-        Step::Append(Box::new(prepared))
+        Ok(prepared)
     }
 
     /// Takes an event whose signature does not hold.
-    pub fn rejected(&mut self, id: EventId, error: &VerifyError, now: UnixSeconds) -> Vec<Step> {
-        self.mistake(refuse(id, &format!("invalid: {}", with_causes(error))), now)
+    pub fn rejected(&mut self, error: &VerifyError, now: UnixSeconds) -> Vec<Step> {
+        self.mistake(refuse(error.id(), &format!("invalid: {}", with_causes(error))), now)
     }
 
     /// Returns the answer to an event that the log has decided on.

@@ -56,22 +56,18 @@ impl Host {
             Step::Send(frame) | Step::Refuse(_, frame) => vec![parsed(frame)],
             Step::End(why) => vec![json!(["end", why])],
             Step::Verify(claimed) => {
-                let id = claimed.id();
-                match claimed.verify(self.relay.leniency) {
-                    Ok(event) => {
-                        let next = session.verified(event.into());
-                        self.step(session, next)
-                    }
-                    Err(error) => {
-                        let next = session.rejected(id, &error, NOW);
-                        next.into_iter().flat_map(|it| self.step(session, it)).collect()
-                    }
-                }
-            }
-            Step::Append(prepared) => {
-                let id = prepared.event().id();
-                let outcome = self.log.append(vec![*prepared]).map(|mut it| it.remove(0));
-                vec![parsed(session.outcome(id, &outcome))]
+                let next = match claimed.verify(self.relay.leniency) {
+                    Ok(event) => match session.verified(event.into()) {
+                        Ok(prepared) => {
+                            let id = prepared.event().id();
+                            let outcome = self.log.append(vec![prepared]).map(|mut it| it.remove(0));
+                            return vec![parsed(session.outcome(id, &outcome))];
+                        }
+                        Err(step) => vec![step],
+                    },
+                    Err(error) => session.rejected(&error, NOW),
+                };
+                next.into_iter().flat_map(|it| self.step(session, it)).collect()
             }
             Step::Read(id, filters) => {
                 let (size, _) = self.log.head();

@@ -192,7 +192,6 @@ impl Client {
                     return ControlFlow::Break(End::Sent(why));
                 }
                 Step::Verify(claimed) => self.pipeline.gather(*claimed, &self.ledger),
-                Step::Append(prepared) => self.pipeline.keep(*prepared),
                 Step::Read(id, filters) => {
                     self.pipeline.check(&self.ledger);
                     self.read(id, filters).await?;
@@ -211,18 +210,16 @@ impl Client {
         match stage {
             Stage::Checked(checked) => {
                 let mut done = ControlFlow::Continue(());
-                for (id, verified) in checked {
-                    done = match verified.map(|it| self.session.verified(it)) {
-                        Ok(Step::Append(prepared)) => {
-                            self.pipeline.keep(*prepared);
+                for verified in checked {
+                    let steps = match verified.map(|it| self.session.verified(it)) {
+                        Ok(Ok(prepared)) => {
+                            self.pipeline.keep(prepared);
                             continue;
                         }
-                        Ok(other) => self.take(vec![other]).await,
-                        Err(error) => {
-                            let steps = self.session.rejected(id, &error, SystemClock.now());
-                            self.take(steps).await
-                        }
+                        Ok(Err(instead)) => vec![instead],
+                        Err(error) => self.session.rejected(&error, SystemClock.now()),
                     };
+                    done = self.take(steps).await;
                     if done.is_break() {
                         break;
                     }

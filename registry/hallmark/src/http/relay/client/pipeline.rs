@@ -1,7 +1,7 @@
 //! The events of one client on their way into the log: checked and written in groups, in the order in which they came.
 //!
-//! - What comes together is checked together, on one of the threads for that: to wake a thread costs as much as to check
-//!   a signature. A group is small enough that several threads share what one client sends.
+//! - What comes together is checked together, by the client's own task: to hand it to another thread and to wait for
+//!   that one costs more than it gains. A group is small enough that others need not wait long.
 //! - Groups are written in order: parents before children.
 //! - Only so many events are under way; the client waits with the next.
 
@@ -18,13 +18,13 @@ use crate::ledger::Ledger;
 
 /// How many events of one client are checked or written at once.
 const EVENTS_MAX: usize = 256;
-/// How many are checked in one go.
-const GROUP_MAX: usize = 64;
+/// How many are checked in one go: about a millisecond's work.
+const GROUP_MAX: usize = 32;
 
 /// What became of events that a client sent, in their order.
 pub(super) enum Stage {
     /// Whether they are what they say.
-    Checked(Vec<(EventId, Result<Prepared, VerifyError>)>),
+    Checked(Vec<Result<Prepared, VerifyError>>),
     /// What the log says; or why nobody knows.
     Settled(Vec<(EventId, Result<Outcome, AppendError>)>),
 }
@@ -71,7 +71,7 @@ impl Pipeline {
         let check = async move {
             let ids: Vec<EventId> = group.iter().map(Claimed::id).collect();
             match ledger.verify(group).await {
-                Ok(verified) => Stage::Checked(ids.into_iter().zip(verified).collect()),
+                Ok(verified) => Stage::Checked(verified),
                 Err(error) => Stage::Settled(ids.into_iter().map(|it| (it, Err(error.clone()))).collect()),
             }
         };
