@@ -53,7 +53,7 @@ impl Said {
             id: stored.id.to_string(),
             author: accepted.event.author().to_string(),
             created_at: stored.created_at.0,
-            sid: accepted.event.sid().map(|it| it.to_string()),
+            sid: accepted.event.sid().map(ToString::to_string),
             position: Place::of(stored.kind, &stored.at),
             says,
             more,

@@ -104,7 +104,7 @@ fn votes(reader: &Reader, proposal: &Accepted, view: &Propose) -> Result<(Vec<Ba
         let standing = reader
             .ledger()
             .members()
-            .read(|it, _| it.space(&sid).and_then(|space| space.people.get(&author.address()).copied()));
+            .read(|it, _| it.space(sid).and_then(|space| space.people.get(&author.address()).copied()));
         let is_member =
             standing.is_some_and(|it| it.rules == ledger::rules::Truth::True && it.since < stored.at.seq);
         let voter = author.to_string();

@@ -134,7 +134,7 @@ fn course(reader: &Reader, id: &str, sid: Option<&str>) -> Result<Found, StoreEr
     events.truncate(usize::try_from(EVENTS_MAX).unwrap_or(usize::MAX));
     events.sort_by_key(|it| it.at.seq);
     let sids: BTreeSet<String> =
-        events.iter().map(|it| it.event.sid().map_or_else(String::new, |it| it.to_string())).collect();
+        events.iter().map(|it| it.event.sid().map_or_else(String::new, ToString::to_string)).collect();
     if sids.len() > 1 {
         return Ok(Found::Several(sids.into_iter().take(20).collect()));
     }
