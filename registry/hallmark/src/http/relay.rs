@@ -4,8 +4,7 @@
 //! - One task for each client. What it sends is taken in order, its answers come in that order too.
 //! - Nothing is queued for a client but what the log tells everybody. Who does not read in time, or falls behind that,
 //!   is let go.
-//! - Signatures are checked by the client's task, as many at a time as there are processors; an event is acknowledged
-//!   once it is on disk.
+//! - Signatures are checked on a few threads, whoever sends them; an event is acknowledged once it is on disk.
 
 mod client;
 

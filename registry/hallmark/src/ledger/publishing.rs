@@ -1,19 +1,19 @@
-//! The way of an event into the log: proven by whoever brings it, a few at a time, examined, then written by one
-//! thread.
+//! The way of an event into the log: proven a few at a time, examined, then written by one thread.
 
 use std::{sync::Arc, time::Instant};
 
 use ledger::{AppendError, Claimed, Kind, Outcome, Prepared, Signed, VerifyError, log::ClaimError};
 use tokio::{
     sync::oneshot,
-    task::{spawn_blocking, yield_now},
+    task::{spawn, spawn_blocking},
 };
 
 use super::Ledger;
 use crate::ancestry::Ancestry;
 
-/// How many bytes are hashed at once by whoever brings them. To hand a few signatures to another thread and to wait for
-/// it costs more than it gains; what takes longer goes to a thread that may block, so that nobody else waits for it.
+/// How many bytes are hashed at once by one of the runtime's own threads. To hand a few signatures to a thread that may
+/// block, and to wait for it, costs more than it gains: there are more threads then than processors. What takes longer
+/// goes there, so that nobody else waits for it.
 const HERE_BYTES_MAX: usize = 64 << 10;
 
 /// Why nobody knows what became of an event, or why it is none.
@@ -76,12 +76,9 @@ impl Ledger {
             drop(seat);
             checked
         };
-        if bytes > HERE_BYTES_MAX {
-            return spawn_blocking(check).await.map_err(|_| AppendError::Closed);
-        }
-        let checked = check();
-        yield_now().await;
-        Ok(checked)
+        let checked =
+            if bytes > HERE_BYTES_MAX { spawn_blocking(check) } else { spawn(async move { check() }) };
+        checked.await.map_err(|_| AppendError::Closed)
     }
 
     /// Does an UPDATE again before its turn comes, away from the thread that writes.

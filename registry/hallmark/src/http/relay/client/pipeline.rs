@@ -1,7 +1,7 @@
 //! The events of one client on their way into the log: checked and written in groups, in the order in which they came.
 //!
-//! - What comes together is checked together, by the client's own task: to hand it to another thread and to wait for
-//!   that one costs more than it gains. A group is small enough that others need not wait long.
+//! - What comes together is checked together, by one of the runtime's threads. A group is large enough that to hand it
+//!   over costs little, and small enough that whoever else waits for that thread does not wait long.
 //! - Groups are written in order: parents before children.
 //! - Only so many events are under way; the client waits with the next.
 
