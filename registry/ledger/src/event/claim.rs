@@ -165,12 +165,6 @@ impl Claimed {
         self.id
     }
 
-    /// Returns about how many bytes are hashed to check it.
-    pub fn body_bytes(&self) -> usize {
-        let (Content::Text(content) | Content::Object { raw: content, .. }) = &self.content;
-        content.len() + self.draft.tags.json_bytes()
-    }
-
     /// Returns the kind that it says it has.
     pub fn kind(&self) -> Kind {
         self.draft.kind
