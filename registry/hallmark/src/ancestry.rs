@@ -191,13 +191,13 @@ impl Derived for Ancestry {
 
     fn restore(&self, _: Option<(u64, Vec<u8>)>) {}
 
-    fn foresee(&self, next: &[Arc<Accepted>]) {
+    fn look_ahead(&self, next: &[Arc<Accepted>]) {
         // Nothing is looked up for events that the graph does not take now, and nobody is waited for.
         let is_next = next.first().is_some_and(|it| it.at.seq == self.size.load(Ordering::Acquire));
         if is_next && let Ok(graph) = self.graph.try_read() {
             let placed: Vec<Placed> =
                 next.iter().map(|it| Placed { event: &it.event, seq: it.at.seq }).collect();
-            graph.foresee(&placed);
+            graph.look_ahead(&placed);
         }
     }
 

@@ -75,9 +75,7 @@ pub trait Derived: Send + Sync {
     /// Takes up a snapshot after `size` events, or begins anew if there is none or it cannot be read.
     fn restore(&self, snapshot: Option<(u64, Vec<u8>)>);
     /// Hears which events come next, so that it may look up at once what they will need. Nothing follows from it.
-    fn foresee(&self, next: &[Arc<Accepted>]) {
-        let _ = next;
-    }
+    fn look_ahead(&self, _: &[Arc<Accepted>]) {}
     /// Takes the next event; one that it has seen already changes nothing.
     fn apply(&self, accepted: &Accepted);
     /// Says whether an event may come into the log, after all that the log itself asks. `pending` are those that come
@@ -92,14 +90,14 @@ pub trait Derived: Send + Sync {
     fn save(&self) -> Vec<u8>;
 }
 
-/// How many events are foreseen at once: what they need is still at hand when the last of them is applied.
-const FORESEEN_MAX: usize = 64;
+/// How many events are looked ahead for at once: what they need is still at hand when the last of them is applied.
+const AHEAD_MAX: usize = 64;
 
 /// Gives folds the events that came, in order.
 pub(crate) fn apply_all(folds: &[Arc<dyn Derived>], new: &[Arc<Accepted>]) {
-    for next in new.chunks(FORESEEN_MAX) {
+    for next in new.chunks(AHEAD_MAX) {
         for fold in folds {
-            fold.foresee(next);
+            fold.look_ahead(next);
         }
         for accepted in next {
             for fold in folds {

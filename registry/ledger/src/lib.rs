@@ -15,6 +15,7 @@ pub mod fold;
 pub mod inbox;
 pub mod key;
 pub mod kinds;
+mod lately;
 pub mod log;
 pub mod outbox;
 pub mod relay;

@@ -164,7 +164,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if waiting.len() == BATCH || node + 1 == events {
             // What a daemon does with an event that its ledger took: read the content, look up names, take it in.
             let (before, from) = (processor_ms()?, Instant::now());
-            graph.foresee(&waiting);
+            graph.look_ahead(&waiting);
             for event in &waiting {
                 graph.push_by_name(event)?;
             }

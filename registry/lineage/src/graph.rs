@@ -8,11 +8,11 @@
 mod below;
 pub(crate) mod children;
 pub(crate) mod columns;
-mod foresight;
 mod index;
 mod intake;
 mod lately;
 mod links;
+mod look_ahead;
 mod names;
 mod own_path;
 pub(crate) mod pack;

@@ -11,6 +11,7 @@ use secp256k1::{
 };
 
 use super::name::keccak;
+use crate::lately::Lately;
 
 /// Half of the group's order; `s` above it is the malleable twin.
 const HALF_ORDER: [u8; 32] = [
@@ -120,50 +121,20 @@ fn recover(
     let signature = RecoverableSignature::from_compact(compact, parity).map_err(|_| SignatureError::Range)?;
     // Numbers that lead to no point are a signature of nobody, not a fault of the form.
     let key = signature.recover_ecdsa(Message::from_digest(digest)).ok();
-    Ok(key.map(|it| LATELY.with_borrow_mut(|lately| lately.address_of(&it))))
+    Ok(key.map(|it| LATELY.with_borrow_mut(|lately| address_of_lately(lately, &it))))
 }
 
 thread_local! {
-    static LATELY: RefCell<Lately> = RefCell::default();
+    static LATELY: RefCell<Lately<Address>> = RefCell::default();
 }
 
-/// How many keys a thread has at hand.
-const SLOTS: usize = if cfg!(test) { 2 } else { 256 };
-
-/// The addresses of keys that came up not long ago on this thread: the same few authors come again and again. An address
-/// is the same whether it stands here or not.
-#[derive(Default)]
-struct Lately(Vec<Option<(KeyBytes, Address)>>);
-
-/// Both coordinates of a public key.
-type KeyBytes = [u8; 64];
-
-impl Lately {
-    fn address_of(&mut self, key: &secp256k1::PublicKey) -> Address {
-        let bytes = key_bytes(key);
-        self.0.resize(SLOTS, None);
-        let slot = &mut self.0[usize::from(bytes[0]) % SLOTS];
-        match slot {
-            Some((known, address)) if *known == bytes => *address,
-            _ => slot.insert((bytes, address_of_bytes(&bytes))).1,
-        }
-    }
+fn address_of_lately(lately: &mut Lately<Address>, key: &secp256k1::PublicKey) -> Address {
+    lately.get(&key.serialize(), || address_of(key))
 }
 
 /// Returns the address of a public key: the last 20 bytes of its Keccak.
 pub(crate) fn address_of(key: &secp256k1::PublicKey) -> Address {
-    address_of_bytes(&key_bytes(key))
-}
-
-fn key_bytes(key: &secp256k1::PublicKey) -> KeyBytes {
-    let mut bytes = [0; 64];
-    // A mark stands before them.
-    bytes.copy_from_slice(&key.serialize_uncompressed()[1..]);
-    bytes
-}
-
-fn address_of_bytes(bytes: &KeyBytes) -> Address {
-    let digest = keccak(&[bytes]);
+    let digest = keccak(&[&key.serialize_uncompressed()[1..]]);
     let mut address = [0; 20];
     address.copy_from_slice(&digest[12..]);
     Address::from_bytes(address)
@@ -182,7 +153,7 @@ mod tests {
         });
         let keys: Vec<_> = keys.collect();
         for key in keys.iter().flat_map(|it| [it, it, &keys[0]]) {
-            assert_eq!(lately.address_of(key), address_of(key));
+            assert_eq!(address_of_lately(&mut lately, key), address_of(key));
         }
     }
 }

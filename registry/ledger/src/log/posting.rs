@@ -2,14 +2,14 @@
 //!
 //! Keys are hashes; two things may share one. So what a key leads to is always held against the filter itself.
 
-use std::{cell::RefCell, cmp::Ordering, hash::BuildHasher as _};
+use std::{cell::RefCell, cmp::Ordering};
 
 use base::{Address, Sha256};
-use foldhash::fast::RandomState;
 
 use crate::{
     event::{Kind, Signed},
     filter::PARENT,
+    lately::Lately,
 };
 
 /// The key under which every event is.
@@ -20,10 +20,6 @@ pub(super) const POSTING_BYTES: usize = 18;
 
 /// How much room a thread keeps to put a key together.
 const BUFFER_BYTES: usize = 1024;
-
-/// How many keys a thread has at hand, and how long they may be.
-const SLOTS: usize = if cfg!(test) { 4 } else { 512 };
-const SLOT_BYTES: usize = 80;
 
 /// How many postings a chunk has.
 pub(super) const CHUNK_POSTINGS: usize = if cfg!(test) { 8 } else { 128 };
@@ -154,27 +150,18 @@ pub(super) fn of_tag(name: &str, value: &str) -> u64 {
 }
 
 thread_local! {
-    static LATELY: RefCell<Lately> = RefCell::default();
+    static KEYS: RefCell<Keys> = RefCell::default();
 }
 
-/// Keys that came up not long ago on this thread: the same few authors, kinds and subspaces come again and again, and to
-/// look at the bytes costs a fifth of a digest. A key is the same whether it stands here or not.
+/// Puts keys together, for one thread.
 #[derive(Default)]
-struct Lately {
+struct Keys {
     /// What is hashed: an event has some dozen keys, nearly all of them short.
     bytes: Vec<u8>,
-    slots: Vec<Slot>,
-    hasher: RandomState,
+    lately: Lately<u64>,
 }
 
-#[derive(Clone)]
-struct Slot {
-    key: u64,
-    length: usize,
-    bytes: [u8; SLOT_BYTES],
-}
-
-impl Lately {
+impl Keys {
     fn key(&mut self, parts: &[&[u8]]) -> u64 {
         self.bytes.clear();
         // One long text is no reason to keep so much for ever.
@@ -184,27 +171,13 @@ impl Lately {
             self.bytes.extend_from_slice(part);
         }
         let bytes = self.bytes.as_slice();
-        let hash = || prefix(Sha256::of(bytes).as_bytes()).max(1);
-        if bytes.len() > SLOT_BYTES {
-            return hash();
-        }
-        if self.slots.is_empty() {
-            self.slots.resize(SLOTS, Slot { key: 0, length: 0, bytes: [0; SLOT_BYTES] });
-        }
-        let place = usize::try_from(self.hasher.hash_one(bytes) % SLOTS as u64).unwrap_or_default();
-        let slot = &mut self.slots[place];
-        if slot.bytes[..slot.length] != *bytes {
-            slot.key = hash();
-            slot.length = bytes.len();
-            slot.bytes[..bytes.len()].copy_from_slice(bytes);
-        }
-        slot.key
+        self.lately.get(bytes, || prefix(Sha256::of(bytes).as_bytes()).max(1))
     }
 }
 
 /// Hashes some parts with their lengths, so that no two lists of parts are the same bytes.
 fn key(parts: &[&[u8]]) -> u64 {
-    LATELY.with_borrow_mut(|it| it.key(parts))
+    KEYS.with_borrow_mut(|it| it.key(parts))
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ proptest! {
         let events: Vec<(Event, String)> = events.iter().map(read).collect();
         let (mut owned, mut borrowed, mut first) = (Graph::new(), Graph::new(), BTreeSet::new());
         for (event, content) in &events {
-            owned.foresee(events.iter().map(|it| &it.0));
+            owned.look_ahead(events.iter().map(|it| &it.0));
             let lent = Borrowed { event, content };
             let taken = if by_name {
                 [owned.push_by_name(event).unwrap(), borrowed.push_by_name(&lent).unwrap()]
@@ -189,7 +189,7 @@ proptest! {
 }
 
 #[test]
-fn an_event_of_very_many_parents_is_foreseen_as_any_other() {
+fn an_event_of_very_many_parents_is_looked_ahead_for_as_any_other() {
     let event = |id: &str, seq: u64| {
         let tag: Vec<String> =
             ["parent".to_owned()].into_iter().chain((0..5000).map(|it| format!("e{it}"))).collect();
@@ -200,7 +200,7 @@ fn an_event_of_very_many_parents_is_foreseen_as_any_other() {
     let events = [event("a", 1), event("b", 2)];
     let mut graph = Graph::new();
     for event in &events {
-        graph.foresee(&events);
+        graph.look_ahead(&events);
         graph.push(event).unwrap();
     }
     assert_eq!(graph.parents_of("a").len(), 5000);

@@ -13,30 +13,37 @@ use crate::json::{DEPTH_MAX, JSON_SPACE};
 
 /// Appends the fields of an object, or that there are none.
 pub(crate) fn pack_content(keys: &mut Keys, out: &mut Vec<u8>, text: &str) {
-    let (start, names) = (out.len(), keys.len());
-    if text.trim_start_matches(JSON_SPACE).starts_with('{') {
-        if pack_plain(keys, out, text).is_some() {
-            return;
-        }
-        out.truncate(start);
-        keys.forget_since(names);
+    if !attempt(keys, out, text, |keys, out| pack_plain(keys, out, text)) {
+        pack_any(keys, out, text);
     }
-    pack_any(keys, out, text);
 }
 
 /// Appends the same, however the object is written.
 pub(super) fn pack_any(keys: &mut Keys, out: &mut Vec<u8>, text: &str) {
-    let (start, names) = (out.len(), keys.len());
-    if text.trim_start_matches(JSON_SPACE).starts_with('{') {
+    let is_packed = attempt(keys, out, text, |keys, out| {
         let packer = Packer { keys, out, names: &mut Vec::new(), levels: DEPTH_MAX };
         let mut reader = serde_json::Deserializer::from_str(text);
-        if packer.deserialize(&mut reader).and_then(|()| reader.end()).is_ok() {
-            return;
-        }
+        packer.deserialize(&mut reader).and_then(|()| reader.end()).ok()
+    });
+    if !is_packed {
+        out.push(NULL);
+    }
+}
+
+/// Tries to pack what may be an object, and says whether that was done. If not, nothing is left of it.
+fn attempt(
+    keys: &mut Keys,
+    out: &mut Vec<u8>,
+    text: &str,
+    pack: impl FnOnce(&mut Keys, &mut Vec<u8>) -> Option<()>,
+) -> bool {
+    let (start, names) = (out.len(), keys.len());
+    let is_packed = text.trim_start_matches(JSON_SPACE).starts_with('{') && pack(keys, out).is_some();
+    if !is_packed {
         out.truncate(start);
         keys.forget_since(names);
     }
-    out.push(NULL);
+    is_packed
 }
 
 /// Packs a value that may hold so many levels of lists and maps.

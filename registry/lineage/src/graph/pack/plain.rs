@@ -56,6 +56,18 @@ impl<'p> Plain<'p> {
         Some(next == b',')
     }
 
+    /// Reads what is in a list or map, and its end.
+    fn each_until(&mut self, end: u8, read: impl Fn(&mut Self) -> Option<()>) -> Option<()> {
+        if self.ahead()? == end {
+            return self.pass(end);
+        }
+        read(self)?;
+        while self.goes_on(end)? {
+            read(self)?;
+        }
+        Some(())
+    }
+
     fn value(&mut self, levels: usize) -> Option<()> {
         match self.ahead()? {
             b'"' => pack_text(self.string()?, self.out),
@@ -118,14 +130,7 @@ impl<'p> Plain<'p> {
     fn list(&mut self, levels: usize) -> Option<()> {
         self.pass(b'[')?;
         let list = Block::open(LIST, self.out);
-        if self.ahead()? == b']' {
-            self.pass(b']')?;
-        } else {
-            self.value(levels)?;
-            while self.goes_on(b']')? {
-                self.value(levels)?;
-            }
-        }
+        self.each_until(b']', |it| it.value(levels))?;
         list.close(self.out);
         Some(())
     }
@@ -133,14 +138,7 @@ impl<'p> Plain<'p> {
     fn map(&mut self, levels: usize) -> Option<()> {
         self.pass(b'{')?;
         let (map, outer) = (Block::open(MAP, self.out), self.names.len());
-        if self.ahead()? == b'}' {
-            self.pass(b'}')?;
-        } else {
-            self.entry(levels)?;
-            while self.goes_on(b'}')? {
-                self.entry(levels)?;
-            }
-        }
+        self.each_until(b'}', |it| it.entry(levels))?;
         let own = &mut self.names[outer..];
         own.sort_unstable();
         let is_each_once = own.windows(2).all(|it| it[0] != it[1]);

@@ -11,7 +11,7 @@ const IDS_MAX: usize = 512;
 
 impl Graph {
     /// Looks up where the events stand that come next, so that each is taken sooner. Changes nothing else.
-    pub fn foresee<'f, F: Fact + 'f>(&self, facts: impl IntoIterator<Item = &'f F>) {
+    pub fn look_ahead<'f, F: Fact + 'f>(&self, facts: impl IntoIterator<Item = &'f F>) {
         let parents = |fact: &'f F| {
             let tags = fact.tags().filter_map(|mut tag| (tag.next() == Some(PARENT_TAG)).then_some(tag));
             tags.flatten().map(Text::of)
