@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
 
 use base::{Clock as _, Sha256, SystemClock, UnixSeconds};
 use futures_util::SinkExt as _;
-use ledger::{Author, event::Scheme};
+use ledger::{Author, Signed, event::Scheme};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::{connect_async, tungstenite::Message};
@@ -288,9 +288,24 @@ async fn a_flood_of_bad_signatures_is_answered_and_others_are_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn more_events_than_are_taken_at_once_are_all_answered_in_their_order() {
     let (_host, daemon) = quiet(&[]).await;
-    let mut author = Client::of(&daemon, "/").await;
     let events: Vec<_> = (0..1000).map(|it| post(1, &it.to_string())).collect();
-    for event in &events {
+    all_answered_in_order(&daemon, &events).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_bytes_than_are_taken_at_once_are_all_answered_in_their_order() {
+    let (_host, daemon) = quiet(&[]).await;
+    // A few that fill all the room there is, and some that come in between.
+    let content =
+        |it: usize| if it % 4 == 3 { it.to_string() } else { format!("{it} {}", "x".repeat(200_000)) };
+    let events: Vec<_> = (0..40).map(|it| post(1, &content(it))).collect();
+    all_answered_in_order(&daemon, &events).await;
+}
+
+/// Publishes all of some events before any answer is heard.
+async fn all_answered_in_order(daemon: &Daemon, events: &[Signed]) {
+    let mut author = Client::of(daemon, "/").await;
+    for event in events {
         author.say(&json!(["EVENT", event])).await;
     }
     let answers = async {

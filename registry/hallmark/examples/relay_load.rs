@@ -1,10 +1,13 @@
-//! Puts a load on a relay, for `tests/bench/ledger`: `relay_load ws://HOST:PORT/ PID EVENTS SUBSCRIBERS`, where PID is
-//! the relay's process. Prints one JSON object.
+//! Puts a load on a relay, for `tests/bench/ledger`: `relay_load HOST:PORT PID EVENTS SUBSCRIBERS`, where PID is the
+//! relay's process. Prints one JSON object.
 #![expect(clippy::print_stdout, clippy::cast_precision_loss, reason = "a bench prints figures")]
 
 use std::{
     fs,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -40,13 +43,17 @@ const READ_BYTES: usize = 4 << 10;
 #[tokio::main]
 async fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [url, pid, events, subscribers] = &words[..] else {
-        panic!("relay_load ws://HOST:PORT/ PID EVENTS SUBSCRIBERS")
+    let [address, pid, events, subscribers] = &words[..] else {
+        panic!("relay_load HOST:PORT PID EVENTS SUBSCRIBERS")
     };
+    let (url, models) = (&format!("ws://{address}/"), format!("http://{address}/v1/models"));
     let number = |it: &str| it.parse::<usize>().expect("a number");
     let (events, subscribers) = (number(events), number(subscribers));
-    let request = request(url).await;
+    let request = on_one_thread(request(url.clone()));
+    let alone = Other::ask(models.clone(), ASKED).until_done();
+    let other = Other::ask(models, usize::MAX);
     let (published, cpu) = publish(url, pid, events).await;
+    let meanwhile = other.until_now();
     let relayed = on_one_thread(fan_out(url.clone(), subscribers));
     let bare = bare_fan_out(subscribers).await;
     let sent = bare_sockets(subscribers).await;
@@ -56,6 +63,8 @@ async fn main() {
             "request_p99_ms": ms(request),
             "publish_per_s": events as f64 / published.as_secs_f64(),
             "publish_relay_cores": cpu.as_secs_f64() / published.as_secs_f64(),
+            "other_alone_p99_ms": ms(alone),
+            "other_meanwhile_p99_ms": ms(meanwhile),
             "fan_out_p99_ms": ms(relayed),
             "bare_fan_out_p99_ms": ms(bare),
             "bare_sockets_p99_ms": ms(sent),
@@ -94,8 +103,8 @@ async fn hear(line: &mut Line) -> Utf8Bytes {
 }
 
 /// Asks for the newest hundred of one kind in one subspace, from the question to the end of the answer.
-async fn request(url: &str) -> Duration {
-    let mut line = line(url).await;
+async fn request(url: String) -> Duration {
+    let mut line = line(&url).await;
     let mut times = Vec::new();
     for _ in 0..ASKED {
         let begun = Instant::now();
@@ -150,6 +159,47 @@ async fn publish(url: &str, pid: &str, events: usize) -> (Duration, Duration) {
         client.expect("all of its events were taken");
     }
     (begun.elapsed(), self::cpu(pid).saturating_sub(cpu))
+}
+
+/// Somebody who wants nothing of the relay, and asks the daemon for its models again and again.
+struct Other {
+    stop: Arc<AtomicBool>,
+    asking: thread::JoinHandle<Vec<Duration>>,
+}
+
+impl Other {
+    /// Begins to ask, so many times at most, on a thread of its own.
+    fn ask(url: String, times_max: usize) -> Self {
+        let stop = Arc::<AtomicBool>::default();
+        let is_over = Arc::clone(&stop);
+        let asking = async move {
+            let (client, mut times) = (reqwest::Client::new(), Vec::new());
+            loop {
+                let begun = Instant::now();
+                let answer = client.get(&url).send().await.expect("an answer");
+                assert!(answer.status().is_success());
+                answer.bytes().await.expect("all of it");
+                times.push(begun.elapsed());
+                if times.len() >= times_max || is_over.load(Ordering::Relaxed) {
+                    return times;
+                }
+                // One that asks without a pause would be a load of its own.
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        Self { stop, asking: thread::spawn(move || on_one_thread(asking)) }
+    }
+
+    /// Waits until all is asked, and returns how long nearly all answers took at most.
+    fn until_done(self) -> Duration {
+        p99(self.asking.join().expect("it only asks"))
+    }
+
+    /// The same, of what was asked by now.
+    fn until_now(self) -> Duration {
+        self.stop.store(true, Ordering::Relaxed);
+        self.until_done()
+    }
 }
 
 /// Returns how much of the processors a process has had.

@@ -165,6 +165,12 @@ impl Claimed {
         self.id
     }
 
+    /// Returns about how many bytes it has: those that are hashed to check it.
+    pub fn bytes(&self) -> usize {
+        let (Content::Text(content) | Content::Object { raw: content, .. }) = &self.content;
+        content.len() + self.draft.tags.json_bytes()
+    }
+
     /// Returns the kind that it says it has.
     pub fn kind(&self) -> Kind {
         self.draft.kind

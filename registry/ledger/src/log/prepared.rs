@@ -36,6 +36,11 @@ impl Prepared {
         &self.event
     }
 
+    /// Returns how many bytes it has as a text.
+    pub fn bytes(&self) -> usize {
+        self.json.len()
+    }
+
     /// Reads and verifies one event.
     pub fn verify(json: &str, limits: &Limits, leniency: Leniency) -> Result<Self, ClaimError> {
         Ok(Self::of(Claimed::parse(json, limits)?, leniency)?)

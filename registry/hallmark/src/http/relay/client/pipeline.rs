@@ -1,9 +1,9 @@
 //! The events of one client on their way into the log: checked and written in groups, in the order in which they came.
 //!
-//! - What comes together is checked together, on one of the threads for that: to wake a thread costs as much as to check
-//!   a signature. A group is small enough that several threads share what one client sends.
+//! - What comes together is checked together, by one of the runtime's threads. A group is large enough that to hand it
+//!   over costs little, and small enough that whoever else waits for that thread does not wait long.
 //! - Groups are written in order: parents before children.
-//! - Only so many events are under way; the client waits with the next.
+//! - Only so many events are under way, and only so many bytes; the client waits with the next.
 
 use std::{
     future::poll_fn,
@@ -16,10 +16,11 @@ use ledger::{AppendError, Claimed, EventId, Outcome, Prepared, VerifyError};
 
 use crate::ledger::Ledger;
 
-/// How many events of one client are checked or written at once.
+/// How many events of one client are checked or written at once, and how many bytes, but for the last of them.
 const EVENTS_MAX: usize = 256;
-/// How many are checked in one go.
-const GROUP_MAX: usize = 64;
+const BYTES_MAX: usize = 2 << 20;
+/// How many are checked in one go: half a millisecond's work.
+const GROUP_MAX: usize = 16;
 
 /// What became of events that a client sent, in their order.
 pub(super) enum Stage {
@@ -33,19 +34,32 @@ pub(super) enum Stage {
 #[derive(Default)]
 pub(super) struct Pipeline {
     /// Not given to anybody yet.
-    gathered: Vec<Claimed>,
-    checking: FuturesOrdered<BoxFuture<'static, Stage>>,
+    gathered: Group<Claimed>,
+    checking: FuturesOrdered<BoxFuture<'static, (Size, Stage)>>,
     /// Proven, not given to the log yet.
-    kept: Vec<Prepared>,
-    writing: FuturesOrdered<BoxFuture<'static, Stage>>,
-    /// How many there are in all of these.
-    count: usize,
+    kept: Group<Prepared>,
+    writing: FuturesOrdered<BoxFuture<'static, (Size, Stage)>>,
+    /// How much there is in all of these.
+    size: Size,
+}
+
+/// How many events, and how long they are together.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    events: usize,
+    bytes: usize,
+}
+
+/// Events that go on together.
+struct Group<T> {
+    events: Vec<T>,
+    size: Size,
 }
 
 impl Pipeline {
     /// Says whether one more may come.
     pub(super) fn has_room(&self) -> bool {
-        self.count < EVENTS_MAX
+        self.size.events < EVENTS_MAX && self.size.bytes < BYTES_MAX
     }
 
     /// Takes an event that is to be checked with those that come right behind it.
@@ -54,49 +68,45 @@ impl Pipeline {
         if is_alone {
             self.check(ledger);
         }
-        self.count += 1;
-        self.gathered.push(claimed);
-        if is_alone || self.gathered.len() >= GROUP_MAX {
+        let bytes = claimed.bytes();
+        self.gathered.add(claimed, bytes, &mut self.size);
+        if is_alone || self.gathered.size.events >= GROUP_MAX {
             self.check(ledger);
         }
     }
 
     /// Has what is gathered checked.
     pub(super) fn check(&mut self, ledger: &Ledger) {
-        let group = mem::take(&mut self.gathered);
-        if group.is_empty() {
-            return;
-        }
+        let Some(Group { events, size }) = self.gathered.take() else { return };
         let ledger = ledger.clone();
         let check = async move {
-            let ids: Vec<EventId> = group.iter().map(Claimed::id).collect();
-            match ledger.verify(group).await {
+            let ids: Vec<EventId> = events.iter().map(Claimed::id).collect();
+            let stage = match ledger.verify(events, size.bytes).await {
                 Ok(verified) => Stage::Checked(verified),
                 Err(error) => Stage::Settled(ids.into_iter().map(|it| (it, Err(error.clone()))).collect()),
-            }
+            };
+            (size, stage)
         };
         self.checking.push_back(check.boxed());
     }
 
     /// Takes an event that is to be written with the others of its group.
     pub(super) fn keep(&mut self, prepared: Prepared) {
-        self.count += 1;
-        self.kept.push(prepared);
+        let bytes = prepared.bytes();
+        self.kept.add(prepared, bytes, &mut self.size);
     }
 
     /// Has what is kept written. It is queued now, so that the order is the client's own.
     pub(super) fn write(&mut self, ledger: &Ledger) {
-        let group = mem::take(&mut self.kept);
-        if group.is_empty() {
-            return;
-        }
-        let ids: Vec<EventId> = group.iter().map(|it| it.event().id()).collect();
-        let outcomes = ledger.submit(group);
+        let Some(Group { events, size }) = self.kept.take() else { return };
+        let ids: Vec<EventId> = events.iter().map(|it| it.event().id()).collect();
+        let outcomes = ledger.submit(events);
         let write = async move {
-            Stage::Settled(match outcomes.await {
+            let settled = match outcomes.await {
                 Ok(outcomes) => ids.into_iter().zip(outcomes.into_iter().map(Ok)).collect(),
                 Err(error) => ids.into_iter().map(|it| (it, Err(error.clone()))).collect(),
-            })
+            };
+            (size, Stage::Settled(settled))
         };
         self.writing.push_back(write.boxed());
     }
@@ -109,8 +119,9 @@ impl Pipeline {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Stage>> {
         // Who waits longest is answered first.
         for groups in [&mut self.writing, &mut self.checking] {
-            if let Poll::Ready(Some(stage)) = groups.poll_next_unpin(context) {
-                self.count -= stage.len();
+            if let Poll::Ready(Some((size, stage))) = groups.poll_next_unpin(context) {
+                self.size.events -= size.events;
+                self.size.bytes -= size.bytes;
                 return Poll::Ready(Some(stage));
             }
         }
@@ -118,11 +129,24 @@ impl Pipeline {
     }
 }
 
-impl Stage {
-    fn len(&self) -> usize {
-        match self {
-            Self::Checked(group) => group.len(),
-            Self::Settled(group) => group.len(),
+impl<T> Default for Group<T> {
+    fn default() -> Self {
+        Self { events: Vec::new(), size: Size::default() }
+    }
+}
+
+impl<T> Group<T> {
+    /// Adds an event of so many bytes, here and to a total.
+    fn add(&mut self, event: T, bytes: usize, total: &mut Size) {
+        self.events.push(event);
+        for size in [&mut self.size, total] {
+            size.events += 1;
+            size.bytes += bytes;
         }
+    }
+
+    /// Takes all of them, if there are any.
+    fn take(&mut self) -> Option<Self> {
+        (self.size.events > 0).then(|| mem::take(self))
     }
 }
