@@ -65,6 +65,15 @@ pub enum LocationError {
         /// Whom they are for.
         host: String,
     },
+    /// A query, which git has no use for, and which is often a token.
+    #[error(
+        "the location for {host} has a query, `?` and what follows it: a branch comes after #, as in \
+         #main:index.json, and a token belongs into a file that `token_file` names"
+    )]
+    Query {
+        /// Whom it was meant for.
+        host: String,
+    },
     /// Plain HTTP to another machine, which anybody on the way could change.
     #[error("git+http:// is for this machine only, and {host} is not: use git+https://{host}/…")]
     Plain {
@@ -147,8 +156,11 @@ fn check_url(url: &Url) -> Result<(), LocationError> {
     }
     // Over ssh a user is part of the address. Over https, what stands there is as often a token.
     let user = scheme != "ssh" && !url.username().is_empty();
-    if user || url.password().is_some() || url.query().is_some() {
+    if user || url.password().is_some() {
         return Err(LocationError::Secret { host });
+    }
+    if url.query().is_some() {
+        return Err(LocationError::Query { host });
     }
     if scheme == "http" && !is_loopback(url) {
         return Err(LocationError::Plain { host });
@@ -263,12 +275,14 @@ mod tests {
             "git+https://user:hunter2@example.org/r",
             "git+https://hunter2@example.org/r",
             "git+ssh://git:hunter2@example.org/r",
-            "git+https://example.org/r?private_token=hunter2",
         ] {
             let error = Location::parse(text).unwrap_err();
             assert!(matches!(&error, LocationError::Secret { host } if host == "example.org"), "{error:?}");
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
+        let error = Location::parse("git+https://example.org/r?private_token=hunter2#main").unwrap_err();
+        assert!(matches!(&error, LocationError::Query { host } if host == "example.org"), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
 
     proptest! {

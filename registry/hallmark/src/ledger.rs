@@ -1,7 +1,7 @@
 //! The daemon's own log of signed events: opened at the start, written by one thread, read by anybody who asks.
 //!
-//! - An event is acknowledged once it is on disk. As many signatures are checked at a time as there are
-//!   processors; whoever comes then waits.
+//! - An event is acknowledged once it is on disk. Signatures are checked on a few threads, and whoever comes while
+//!   all of them are busy waits.
 //! - The engine knows nothing of it. What becomes of models is read off the worlds that it publishes.
 
 pub(crate) mod chain;

@@ -1,20 +1,12 @@
-//! The way of an event into the log: proven a few at a time, examined, then written by one thread.
+//! The way of an event into the log: proven on a few threads, examined, then written by one.
 
 use std::{sync::Arc, time::Instant};
 
 use ledger::{AppendError, Claimed, Kind, Outcome, Prepared, Signed, VerifyError, log::ClaimError};
-use tokio::{
-    sync::oneshot,
-    task::{spawn, spawn_blocking, yield_now},
-};
+use tokio::{sync::oneshot, task::spawn_blocking};
 
 use super::Ledger;
 use crate::ancestry::Ancestry;
-
-/// How many bytes are hashed at once by one of the runtime's own threads. To hand a few signatures to a thread that may
-/// block, and to wait for it, costs more than it gains: there are more threads then than processors. What takes longer
-/// goes there, so that nobody else waits for it.
-const HERE_BYTES_MAX: usize = 64 << 10;
 
 /// Why nobody knows what became of an event, or why it is none.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +23,7 @@ impl Ledger {
     /// Checks an event and puts it into the log. Returns what became of it, when that is on disk.
     pub(crate) async fn publish(&self, json: String) -> Result<Outcome, PublishError> {
         let (limits, leniency) = (self.0.config.limits(), self.0.config.leniency());
-        let bytes = json.len();
-        let verify = move || Prepared::verify(&json, &limits, leniency);
-        let verified = self.checking(bytes, verify).await?;
+        let verified = self.checking(move || Prepared::verify(&json, &limits, leniency)).await?;
         let prepared = verified.inspect_err(|_| self.0.metrics.event("invalid"))?;
         self.foresee(prepared.event()).await?;
         let outcomes = self.submit(vec![prepared]).await?;
@@ -45,16 +35,14 @@ impl Ledger {
         Ancestry::may_be_heavy(kind)
     }
 
-    /// Checks the signatures of some events, so many bytes in all, and returns what became of each, in order.
+    /// Checks the signatures of some events on one of the threads for that, and returns what became of each, in order.
     pub(crate) async fn verify(
         &self,
         claimed: Vec<Claimed>,
-        bytes: usize,
     ) -> Result<Vec<Result<Prepared, VerifyError>>, AppendError> {
         let leniency = self.0.config.leniency();
         let (verify, expected) = (move |it: Claimed| Prepared::of(it, leniency), self.log().expect());
-        let verified: Vec<_> =
-            self.checking(bytes, move || claimed.into_iter().map(verify).collect()).await?;
+        let verified: Vec<_> = self.checking(move || claimed.into_iter().map(verify).collect()).await?;
         drop(expected);
         for prepared in verified.iter().flatten() {
             self.foresee(prepared.event()).await?;
@@ -62,11 +50,10 @@ impl Ledger {
         Ok(verified)
     }
 
-    /// Runs `check`, which hashes so many bytes, once it is this one's turn: as many are at it at a time as there are
-    /// processors.
+    /// Runs `check` on one of the few threads that check signatures. The runtime's own would do as many with less to
+    /// do for each, but whoever wants something else of the daemon would wait behind them.
     async fn checking<T: Send + 'static>(
         &self,
-        bytes: usize,
         check: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, AppendError> {
         let seat = Arc::clone(&self.0.verifiers).acquire_owned().await.map_err(|_| AppendError::Closed)?;
@@ -76,17 +63,7 @@ impl Ledger {
             drop(seat);
             checked
         };
-        let checked = if bytes > HERE_BYTES_MAX {
-            spawn_blocking(check)
-        } else {
-            spawn(async move {
-                // All others that wait for this thread come first, also those whose sockets nobody has looked at yet: in
-                // a flood of events there is always one more check.
-                yield_now().await;
-                check()
-            })
-        };
-        checked.await.map_err(|_| AppendError::Closed)
+        spawn_blocking(check).await.map_err(|_| AppendError::Closed)
     }
 
     /// Does an UPDATE again before its turn comes, away from the thread that writes.

@@ -1,7 +1,7 @@
 //! The events of one client on their way into the log: checked and written in groups, in the order in which they came.
 //!
-//! - What comes together is checked together, by one of the runtime's threads. A group is large enough that to hand it
-//!   over costs little, and small enough that whoever else waits for that thread does not wait long.
+//! - What comes together is checked together, on one of the threads for that: to wake a thread costs as much as to check
+//!   a signature. A group is small enough that several threads share what one client sends.
 //! - Groups are written in order: parents before children.
 //! - Only so many events are under way, and only so many bytes; the client waits with the next.
 
@@ -19,8 +19,8 @@ use crate::ledger::Ledger;
 /// How many events of one client are checked or written at once, and how many bytes, but for the last of them.
 const EVENTS_MAX: usize = 256;
 const BYTES_MAX: usize = 2 << 20;
-/// How many are checked in one go: half a millisecond's work.
-const GROUP_MAX: usize = 16;
+/// How many are checked in one go.
+const GROUP_MAX: usize = 64;
 
 /// What became of events that a client sent, in their order.
 pub(super) enum Stage {
@@ -81,7 +81,7 @@ impl Pipeline {
         let ledger = ledger.clone();
         let check = async move {
             let ids: Vec<EventId> = events.iter().map(Claimed::id).collect();
-            let stage = match ledger.verify(events, size.bytes).await {
+            let stage = match ledger.verify(events).await {
                 Ok(verified) => Stage::Checked(verified),
                 Err(error) => Stage::Settled(ids.into_iter().map(|it| (it, Err(error.clone()))).collect()),
             };
