@@ -50,8 +50,8 @@ impl Ledger {
         Ok(verified)
     }
 
-    /// Runs `check` on one of the few threads that check signatures. The runtime's own would do as many with less to
-    /// do for each, but whoever wants something else of the daemon would wait behind them.
+    /// Runs `check` on one of the few threads that check signatures. On the runtime's own, whoever wants something else
+    /// of the daemon would wait behind it.
     async fn checking<T: Send + 'static>(
         &self,
         check: impl FnOnce() -> T + Send + 'static,
