@@ -117,6 +117,10 @@ impl Pipeline {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Stage>> {
+        // Most clients only listen, and are here with each event that they hear of.
+        if self.size.events == 0 {
+            return Poll::Ready(None);
+        }
         // Who waits longest is answered first.
         for groups in [&mut self.writing, &mut self.checking] {
             if let Poll::Ready(Some((size, stage))) = groups.poll_next_unpin(context) {
