@@ -18,7 +18,7 @@ use serde::{
     ser::SerializeMap as _,
 };
 
-use crate::event::{EventId, Kind, Signed};
+use crate::event::{EventId, Kind, Signed, Tags};
 
 /// The tag of which every value counts: an event may follow several.
 pub(crate) const PARENT: &str = "parent";
@@ -55,7 +55,7 @@ impl Filter {
             && has(self.kinds.as_ref(), &event.kind())
             && has(self.authors.as_ref(), &event.author().address())
             && self.fits_time(event.created_at())
-            && self.matches_tags(event)
+            && self.matches_tags(event.tags())
     }
 
     /// Says whether a second lies between since and until.
@@ -63,10 +63,10 @@ impl Filter {
         self.since.is_none_or(|it| at >= it) && self.until.is_none_or(|it| at <= it)
     }
 
-    /// Says whether an event has the tags that are asked for.
-    pub fn matches_tags(&self, event: &Signed) -> bool {
+    /// Says whether these are tags that are asked for.
+    pub fn matches_tags(&self, tags: &Tags) -> bool {
         self.tags.iter().all(|(name, wanted)| {
-            let mut named = event.tags().named(name);
+            let mut named = tags.named(name);
             if name == PARENT {
                 named.any(|tag| tag.values().any(|it| wanted.contains(it)))
             } else {

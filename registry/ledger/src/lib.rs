@@ -36,6 +36,6 @@ pub use inbox::{Heard, Inbox};
 pub use key::{SecretKey, signed_text};
 pub use log::{AppendError, Log, Options, Outcome, PageMark, Prepared, Query};
 pub use outbox::Outbox;
-pub use store::{DamageError, OpenError, StoreError, Stored};
+pub use store::{Brief, DamageError, OpenError, StoreError, Stored};
 pub use subspace::Membership;
 pub use tree::{Checkpoint, CheckpointKey, ProofBundle};

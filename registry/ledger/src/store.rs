@@ -6,6 +6,7 @@
 //! - A new file appears under its name only when it is complete.
 
 mod block_row;
+mod brief_row;
 mod event_row;
 mod inbox_row;
 mod open;
@@ -17,11 +18,13 @@ mod tile_row;
 use std::path::PathBuf;
 
 pub use self::{
+    brief_row::Brief,
     event_row::Stored,
     open::{DamageError, OpenError},
 };
 pub(crate) use self::{
-    event_row::{EventRow, Events},
+    brief_row::{Events, Found, Glance},
+    event_row::EventRow,
     inbox_row::InboxRow,
     open::Access,
     outbox_row::{OutboxCount, PENDING},

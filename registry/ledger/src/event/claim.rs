@@ -171,6 +171,16 @@ impl Claimed {
         content.len() + self.draft.tags.json_bytes()
     }
 
+    /// Returns when it says it was signed.
+    pub(crate) fn created_at(&self) -> UnixSeconds {
+        self.draft.created_at
+    }
+
+    /// Returns its tags.
+    pub(crate) fn tags(&self) -> &Tags {
+        &self.draft.tags
+    }
+
     /// Returns the kind that it says it has.
     pub fn kind(&self) -> Kind {
         self.draft.kind

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     event::{EventId, Sid},
     filter::Filter,
-    store::{Events, Store, StoreError, Stored},
+    store::{Events, Found, Glance, Store, StoreError},
 };
 
 /// The most keys that a filter is looked up under; with more, a wider condition is used and the rest is compared.
@@ -97,7 +97,8 @@ impl PartialOrd for Head {
 }
 
 impl<'s> Answers<'s> {
-    pub(super) fn new(
+    /// Begins to answer, with rows of this form.
+    pub(super) fn new<R: Found>(
         store: &'s Store,
         size: u64,
         index: Index,
@@ -131,7 +132,7 @@ impl<'s> Answers<'s> {
         drop(open);
         let keys = if filter.is_void() { Vec::new() } else { keys(filter) };
         let (runs, heads) = (Vec::new(), BinaryHeap::new());
-        let events = store.events()?;
+        let events = store.events::<R>()?;
         Ok(Self {
             store,
             events,
@@ -149,7 +150,7 @@ impl<'s> Answers<'s> {
     }
 
     /// Returns the next event, or `None` if there is no other.
-    pub(super) fn next(&mut self) -> Result<Option<Stored>, StoreError> {
+    pub(super) fn next<R: Found>(&mut self) -> Result<Option<R>, StoreError> {
         loop {
             self.open_eras()?;
             let Some(Reverse(head)) = self.heads.pop() else {
@@ -164,20 +165,21 @@ impl<'s> Answers<'s> {
             if self.last_seq.replace(head.seq) == Some(head.seq) || head.seq >= self.size {
                 continue;
             }
-            let Some(stored) = self.events.at(head.seq)? else {
+            let Some(found) = self.events.at::<R>(head.seq)? else {
                 let what = "the index leads to an event that is not there".to_owned();
                 return Err(StoreError::Row { table: "event", row: head.seq.to_string(), what });
             };
-            if self.query.admits(&stored) && self.matches(&stored)? {
-                return Ok(Some(stored));
+            let glance = found.glance();
+            if self.query.admits(&glance) && self.matches(&glance)? {
+                return Ok(Some(found));
             }
         }
     }
 
-    fn matches(&self, stored: &Stored) -> Result<bool, StoreError> {
+    fn matches(&self, found: &Glance<'_>) -> Result<bool, StoreError> {
         let filter = &self.query.filter;
-        let only_sid = filter.tags.len() == 1 && self.spaces.contains(&stored.space);
-        if only_sid { Ok(matches_columns(filter, stored)) } else { matches(filter, stored) }
+        let only_sid = filter.tags.len() == 1 && self.spaces.contains(&found.space);
+        if only_sid { Ok(matches_columns(filter, found)) } else { matches(filter, found) }
     }
 
     /// Looks into every era that may hold something before the next posting at hand.
@@ -230,28 +232,28 @@ impl<'s> Answers<'s> {
 
 impl Query {
     /// Says whether an event is of the part of the log, and of the page, that is asked for.
-    pub(super) fn admits(&self, stored: &Stored) -> bool {
+    pub(super) fn admits(&self, found: &Glance<'_>) -> bool {
         let place = |created_at: u64, id: EventId| (Reverse(created_at), id);
-        let own = place(stored.created_at.0, stored.id);
-        self.size.is_none_or(|it| stored.at.seq < it)
+        let own = place(found.created_at.0, found.id);
+        self.size.is_none_or(|it| found.seq < it)
             && self.after.is_none_or(|it| own > place(it.created_at, it.id))
     }
 }
 
 /// Holds an event against a filter, and reads its JSON only if the filter asks for tags.
-pub(super) fn matches(filter: &Filter, stored: &Stored) -> Result<bool, StoreError> {
-    let columns = matches_columns(filter, stored);
-    Ok(columns && (filter.tags.is_empty() || filter.matches_tags(&stored.event()?.event)))
+pub(super) fn matches(filter: &Filter, found: &Glance<'_>) -> Result<bool, StoreError> {
+    let columns = matches_columns(filter, found);
+    Ok(columns && (filter.tags.is_empty() || filter.matches_tags(found.claimed()?.tags())))
 }
 
-fn matches_columns(filter: &Filter, stored: &Stored) -> bool {
+fn matches_columns(filter: &Filter, glance: &Glance<'_>) -> bool {
     fn has<T: Ord>(wanted: Option<&BTreeSet<T>>, found: &T) -> bool {
         wanted.is_none_or(|it| it.contains(found))
     }
-    has(filter.ids.as_ref(), &stored.id)
-        && has(filter.kinds.as_ref(), &stored.kind)
-        && has(filter.authors.as_ref(), &stored.author)
-        && filter.fits_time(stored.created_at)
+    has(filter.ids.as_ref(), &glance.id)
+        && has(filter.kinds.as_ref(), &glance.kind)
+        && has(filter.authors.as_ref(), &glance.author)
+        && filter.fits_time(glance.created_at)
 }
 
 /// Chooses the keys that a filter is looked up under: the fewest that lead to all that can match.

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     event::{EventId, Kind, Sid},
     filter::Filter,
-    store::{SpaceRow, Store, StoreError, Stored},
+    store::{Brief, Found, SpaceRow, Store, StoreError, Stored},
 };
 
 /// A subspace as the log counts it.
@@ -64,10 +64,23 @@ impl Log {
     }
 
     /// Gives `each` the events that are asked for, in the order of subscribers, until it breaks off.
-    pub fn each(
+    pub fn each(&self, query: &Query, each: impl FnMut(Stored) -> ControlFlow<()>) -> Result<(), StoreError> {
+        self.find(query, each)
+    }
+
+    /// The same for whoever needs no more of an event than a subscriber, which takes less time.
+    pub fn each_brief(
         &self,
         query: &Query,
-        mut each: impl FnMut(Stored) -> ControlFlow<()>,
+        each: impl FnMut(Brief) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.find(query, each)
+    }
+
+    fn find<R: Found>(
+        &self,
+        query: &Query,
+        mut each: impl FnMut(R) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let mut left = query.filter.limit.unwrap_or(u64::MAX);
         if left == 0 {
@@ -81,10 +94,10 @@ impl Log {
         let index = self.shared.index();
         self.shared.reading(|store| {
             store.at_once(|store| {
-                let mut answers = Answers::new(store, size, index, query)?;
+                let mut answers = Answers::new::<R>(store, size, index, query)?;
                 while left > 0
-                    && let Some(stored) = answers.next()?
-                    && each(stored).is_continue()
+                    && let Some(found) = answers.next()?
+                    && each(found).is_continue()
                 {
                     left -= 1;
                 }
@@ -93,27 +106,27 @@ impl Log {
         })
     }
 
-    fn each_by_id(
+    fn each_by_id<R: Found>(
         &self,
         query: &Query,
         ids: impl Iterator<Item = EventId>,
         limit: u64,
-        each: &mut impl FnMut(Stored) -> ControlFlow<()>,
+        each: &mut impl FnMut(R) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         let mut found = Vec::new();
         for id in ids {
             found.extend(self.by_id(id)?);
         }
-        found.retain(|it| query.admits(it));
+        found.retain(|it: &Stored| query.admits(&it.glance()));
         found.sort_by_key(|it| (std::cmp::Reverse(it.created_at), it.id));
         let mut kept = Vec::new();
         for stored in found {
-            if matches(&query.filter, &stored)? {
+            if matches(&query.filter, &stored.glance())? {
                 kept.push(stored);
             }
         }
         for stored in kept.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)) {
-            if each(stored).is_break() {
+            if each(R::of(stored)).is_break() {
                 break;
             }
         }
@@ -124,7 +137,7 @@ impl Log {
     pub fn count(&self, filter: &Filter, max: u64) -> Result<u64, StoreError> {
         let mut count = 0;
         let query = Query { filter: Filter { limit: Some(max), ..filter.clone() }, ..Query::default() };
-        self.each(&query, |_| {
+        self.each_brief(&query, |_| {
             count += 1;
             ControlFlow::Continue(())
         })?;

@@ -11,7 +11,7 @@ use super::Relay;
 use crate::{
     filter::Filter,
     log::{Log, Query},
-    store::{StoreError, Stored},
+    store::{Brief, StoreError},
 };
 
 /// The most events that COUNT looks at. Beyond that it says that there are at least so many.
@@ -25,7 +25,7 @@ pub fn stored(
     filters: &[Filter],
     size: u64,
     proved: &BTreeSet<Address>,
-    mut each: impl FnMut(&Stored) -> ControlFlow<()>,
+    mut each: impl FnMut(&Brief) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     // One filter, as almost always, is answered while it is read.
     if let [filter] = filters {
@@ -38,8 +38,8 @@ pub fn stored(
             ControlFlow::Continue(())
         })?;
     }
-    for stored in found.values() {
-        if each(stored).is_break() {
+    for brief in found.values() {
+        if each(brief).is_break() {
             break;
         }
     }
@@ -52,7 +52,7 @@ fn one(
     filter: &Filter,
     size: u64,
     proved: &BTreeSet<Address>,
-    mut each: impl FnMut(Stored) -> ControlFlow<()>,
+    mut each: impl FnMut(Brief) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
     let limit = filter.limit.unwrap_or(relay.limit_default).min(relay.limit_max);
     // What may not be read does not count: the limit is on what is sent.
@@ -61,8 +61,8 @@ fn one(
     if left == 0 {
         return Ok(());
     }
-    log.each(&query, |stored| {
-        match may_read(relay, &stored, proved) {
+    log.each_brief(&query, |brief| {
+        match may_read(log, relay, &brief, proved) {
             Ok(true) => left -= 1,
             Ok(false) => return ControlFlow::Continue(()),
             Err(error) => {
@@ -70,17 +70,19 @@ fn one(
                 return ControlFlow::Break(());
             }
         }
-        each(stored)?;
+        each(brief)?;
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     failure.map_or(Ok(()), Err)
 }
 
-fn may_read(relay: &Relay, stored: &Stored, proved: &BTreeSet<Address>) -> Result<bool, StoreError> {
-    if !relay.private_kinds.contains(&stored.kind) {
+fn may_read(log: &Log, relay: &Relay, brief: &Brief, proved: &BTreeSet<Address>) -> Result<bool, StoreError> {
+    if !relay.private_kinds.contains(&brief.kind) {
         return Ok(true);
     }
-    Ok(relay.may_read(&stored.event()?.event, proved))
+    // Few kinds are closed, so few events are read whole for this.
+    let event = log.by_seq(brief.seq)?.map(|it| it.event()).transpose()?;
+    Ok(event.is_some_and(|it| relay.may_read(&it.event, proved)))
 }
 
 /// Counts the stored events that filters ask for and that `proved` may read, and says whether that is all of them.
@@ -97,7 +99,7 @@ pub fn count(
         // A limit bounds what is sent, and nothing is sent.
         let filter = Filter { limit: None, ..filter.clone() };
         one(log, &counting, &filter, size, proved, |it| {
-            seen.insert(it.at.seq);
+            seen.insert(it.seq);
             if seen.len() as u64 > COUNTED_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
     }

@@ -20,7 +20,7 @@ use crate::{
     event::{Accepted, Claimed, EventId, Kind, VerifyError},
     filter::Filter,
     log::{AppendError, Outcome, Prepared},
-    store::Stored,
+    store::Brief,
 };
 
 /// What the host is to do.
@@ -218,8 +218,8 @@ impl Session {
 
     /// Returns the frame for a stored event. Until the frame behind the last of them nothing else is done, so the
     /// subscription stands.
-    pub fn stored(id: &SubscriptionId, stored: &Stored) -> String {
-        reply::event(id, &stored.json)
+    pub fn stored(id: &SubscriptionId, brief: &Brief) -> String {
+        reply::event(id, &brief.json)
     }
 
     /// Returns the frame behind the stored events.

@@ -1,10 +1,13 @@
 //! Rows of the log.
 
 use base::{Address, Sha256, UnixSeconds, hex};
-use rusqlite::{CachedStatement, OptionalExtension as _, Row, params};
+use rusqlite::{Row, params};
 
-use super::{Store, StoreError};
-use crate::event::{Accepted, BodyId, Claimed, EventId, Kind, Position, Scheme, Sid};
+use super::{
+    Store, StoreError,
+    brief_row::{Found, Glance},
+};
+use crate::event::{Accepted, BodyId, EventId, Kind, Position, Scheme, Sid};
 
 /// Reads events, those that `$which` says.
 macro_rules! events {
@@ -49,30 +52,39 @@ pub(crate) struct EventRow<'e> {
     pub(crate) leaf: Sha256,
 }
 
-/// Events by their places, with a statement that is looked up once.
-pub(crate) struct Events<'s> {
-    store: &'s Store,
-    statement: CachedStatement<'s>,
-}
+impl Found for Stored {
+    const SQL: &'static str = events!("WHERE seq = ?1");
 
-impl Events<'_> {
-    /// Returns the event at a place.
-    pub(crate) fn at(&mut self, seq: u64) -> Result<Option<Stored>, StoreError> {
-        let found = self.statement.query_row([seq], read).optional();
-        found.map_err(|it| self.store.error(it))
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        read(row)
+    }
+
+    fn of(stored: Stored) -> Self {
+        stored
+    }
+
+    fn glance(&self) -> Glance<'_> {
+        Glance {
+            seq: self.at.seq,
+            space: self.space,
+            id: self.id,
+            author: self.author,
+            kind: self.kind,
+            created_at: self.created_at,
+            json: &self.json,
+        }
     }
 }
 
 impl Stored {
     /// Reads the event itself. Fails only if the file is damaged: what is stored was verified before.
     pub fn event(&self) -> Result<Accepted, StoreError> {
-        let damaged = |what: String| StoreError::Row { table: "event", row: self.at.seq.to_string(), what };
-        let scheme = scheme_of(self.scheme).ok_or_else(|| damaged("unknown scheme".to_owned()))?;
-        let claimed = Claimed::parse_stored(&self.json).map_err(|it| damaged(it.to_string()))?;
+        let claimed = self.glance().claimed()?;
+        let scheme = scheme_of(self.scheme).ok_or_else(|| {
+            let (row, what) = (self.at.seq.to_string(), "unknown scheme".to_owned());
+            StoreError::Row { table: "event", row, what }
+        })?;
         let event = claimed.trust(self.body, scheme);
-        if event.id() != self.id || event.kind() != self.kind || event.created_at() != self.created_at {
-            return Err(damaged("its JSON is another event's".to_owned()));
-        }
         Ok(Accepted::new(event, self.at.clone(), self.json.clone()))
     }
 }
@@ -111,13 +123,7 @@ impl Store {
         let Ok(seq) = i64::try_from(seq) else {
             return Ok(None);
         };
-        self.one(events!("WHERE seq = ?1"), [seq], read)
-    }
-
-    /// Makes ready to read many events, one after the other.
-    pub(crate) fn events(&self) -> Result<Events<'_>, StoreError> {
-        let statement = self.conn.prepare_cached(events!("WHERE seq = ?1")).map_err(|it| self.error(it))?;
-        Ok(Events { store: self, statement })
+        self.one(Stored::SQL, [seq], read)
     }
 
     /// Reads the events of some places, in order.

@@ -1,5 +1,7 @@
 //! The index against a look at every event: filters, pages and counts give the same.
 
+use std::ops::ControlFlow;
+
 use proptest::prelude::*;
 
 use super::{
@@ -8,7 +10,7 @@ use super::{
 };
 use crate::{
     filter::newest_first,
-    store::{Access, ChunkRow, Store},
+    store::{Access, Brief, ChunkRow, Found as _, Store},
 };
 
 fn any_event() -> impl Strategy<Value = Signed> {
@@ -102,6 +104,14 @@ proptest! {
             let query = Query { filter: filter.clone(), size, after: None };
             let found = log.query(&query).unwrap();
             prop_assert_eq!(ids(&found), &whole[..whole.len().min(limit)], "{:?}", query);
+            // Whoever asks for less of each finds the same.
+            let mut briefs = Vec::new();
+            log.each_brief(&query, |it| {
+                briefs.push(it);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+            prop_assert_eq!(briefs, found.into_iter().map(Brief::of).collect::<Vec<_>>());
             if size.is_none() {
                 prop_assert_eq!(log.count(filter, 1000).unwrap(), whole.len() as u64);
             }
