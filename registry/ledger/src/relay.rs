@@ -24,7 +24,7 @@ pub use self::{
     read::{count, stored},
     session::{Session, Step},
 };
-use crate::event::{Kind, Leniency, Limits, Signed};
+use crate::event::{Kind, Leniency, Limits, Tags};
 
 /// What holds for all sessions of a relay.
 #[derive(Clone, Debug)]
@@ -75,19 +75,21 @@ impl Default for Relay {
 }
 
 impl Relay {
-    /// Says whether somebody who has proved to be these addresses may read an event.
-    pub fn may_read(&self, event: &Signed, proved: &BTreeSet<Address>) -> bool {
-        if !self.private_kinds.contains(&event.kind()) {
-            return true;
-        }
-        let is_party = |it: &Address| *it == event.author().address() || names(event, *it);
+    /// Says whether some events of a kind are not for everybody.
+    fn is_closed(&self, kind: Kind) -> bool {
+        self.private_kinds.contains(&kind)
+    }
+
+    /// Says whether somebody who has proved to be these addresses may read an event of a closed kind.
+    fn may_read(&self, author: Address, tags: &Tags, proved: &BTreeSet<Address>) -> bool {
+        let is_party = |it: &Address| *it == author || names(tags, *it);
         proved.iter().any(|it| self.operator == Some(*it) || is_party(it))
     }
 }
 
-/// Says whether an event names somebody as taking part.
-fn names(event: &Signed, address: Address) -> bool {
-    let parties = ["user_id", "p"].into_iter().flat_map(|it| event.tags().every(it));
+/// Says whether an event's tags name somebody as taking part.
+fn names(tags: &Tags, address: Address) -> bool {
+    let parties = ["user_id", "p"].into_iter().flat_map(|it| tags.every(it));
     parties
         .filter_map(|it| Address::parse(&format!("0x{}", it.strip_prefix("0x").unwrap_or(it))).ok())
         .any(|it| it == address)

@@ -47,9 +47,9 @@ pub(super) struct Index {
 }
 
 /// Events in the order of subscribers, as they are found.
-pub(super) struct Answers<'s> {
+pub(super) struct Answers<'s, R> {
     store: &'s Store,
-    events: Events<'s>,
+    events: Events<'s, R>,
     /// How many events the log had: the index may have got more since, which the store does not show yet.
     size: u64,
     index: Index,
@@ -96,9 +96,8 @@ impl PartialOrd for Head {
     }
 }
 
-impl<'s> Answers<'s> {
-    /// Begins to answer, with rows of this form.
-    pub(super) fn new<R: Found>(
+impl<'s, R: Found> Answers<'s, R> {
+    pub(super) fn new(
         store: &'s Store,
         size: u64,
         index: Index,
@@ -132,7 +131,7 @@ impl<'s> Answers<'s> {
         drop(open);
         let keys = if filter.is_void() { Vec::new() } else { keys(filter) };
         let (runs, heads) = (Vec::new(), BinaryHeap::new());
-        let events = store.events::<R>()?;
+        let events = store.events()?;
         Ok(Self {
             store,
             events,
@@ -150,7 +149,7 @@ impl<'s> Answers<'s> {
     }
 
     /// Returns the next event, or `None` if there is no other.
-    pub(super) fn next<R: Found>(&mut self) -> Result<Option<R>, StoreError> {
+    pub(super) fn next(&mut self) -> Result<Option<R>, StoreError> {
         loop {
             self.open_eras()?;
             let Some(Reverse(head)) = self.heads.pop() else {
@@ -165,7 +164,7 @@ impl<'s> Answers<'s> {
             if self.last_seq.replace(head.seq) == Some(head.seq) || head.seq >= self.size {
                 continue;
             }
-            let Some(found) = self.events.at::<R>(head.seq)? else {
+            let Some(found) = self.events.at(head.seq)? else {
                 let what = "the index leads to an event that is not there".to_owned();
                 return Err(StoreError::Row { table: "event", row: head.seq.to_string(), what });
             };

@@ -94,7 +94,7 @@ impl Log {
         let index = self.shared.index();
         self.shared.reading(|store| {
             store.at_once(|store| {
-                let mut answers = Answers::new::<R>(store, size, index, query)?;
+                let mut answers = Answers::<R>::new(store, size, index, query)?;
                 while left > 0
                     && let Some(found) = answers.next()?
                     && each(found).is_continue()

@@ -11,7 +11,7 @@ use super::Relay;
 use crate::{
     filter::Filter,
     log::{Log, Query},
-    store::{Brief, StoreError},
+    store::{Brief, Found as _, StoreError},
 };
 
 /// The most events that COUNT looks at. Beyond that it says that there are at least so many.
@@ -62,7 +62,7 @@ fn one(
         return Ok(());
     }
     log.each_brief(&query, |brief| {
-        match may_read(log, relay, &brief, proved) {
+        match may_read(relay, &brief, proved) {
             Ok(true) => left -= 1,
             Ok(false) => return ControlFlow::Continue(()),
             Err(error) => {
@@ -76,13 +76,12 @@ fn one(
     failure.map_or(Ok(()), Err)
 }
 
-fn may_read(log: &Log, relay: &Relay, brief: &Brief, proved: &BTreeSet<Address>) -> Result<bool, StoreError> {
-    if !relay.private_kinds.contains(&brief.kind) {
+fn may_read(relay: &Relay, brief: &Brief, proved: &BTreeSet<Address>) -> Result<bool, StoreError> {
+    // What is open to all is sent without a look at its JSON.
+    if !relay.is_closed(brief.kind) {
         return Ok(true);
     }
-    // Few kinds are closed, so few events are read whole for this.
-    let event = log.by_seq(brief.seq)?.map(|it| it.event()).transpose()?;
-    Ok(event.is_some_and(|it| relay.may_read(&it.event, proved)))
+    Ok(relay.may_read(brief.author, brief.glance().claimed()?.tags(), proved))
 }
 
 /// Counts the stored events that filters ask for and that `proved` may read, and says whether that is all of them.

@@ -1,5 +1,7 @@
 //! Rows of the log as most who ask need them: the event itself, and what it can be asked for by without its JSON.
 
+use std::marker::PhantomData;
+
 use base::{Address, UnixSeconds};
 use rusqlite::{CachedStatement, OptionalExtension as _, Row};
 
@@ -51,23 +53,24 @@ pub(crate) trait Found: Sized {
     fn glance(&self) -> Glance<'_>;
 }
 
-/// Events by their places, with a statement that is looked up once.
-pub(crate) struct Events<'s> {
+/// Events by their places, as rows of one form, with a statement that is looked up once.
+pub(crate) struct Events<'s, R> {
     store: &'s Store,
     statement: CachedStatement<'s>,
+    form: PhantomData<R>,
 }
 
 impl Store {
     /// Makes ready to read many events, one after the other.
-    pub(crate) fn events<R: Found>(&self) -> Result<Events<'_>, StoreError> {
+    pub(crate) fn events<R: Found>(&self) -> Result<Events<'_, R>, StoreError> {
         let statement = self.conn.prepare_cached(R::SQL).map_err(|it| self.error(it))?;
-        Ok(Events { store: self, statement })
+        Ok(Events { store: self, statement, form: PhantomData })
     }
 }
 
-impl Events<'_> {
+impl<R: Found> Events<'_, R> {
     /// Returns the event at a place.
-    pub(crate) fn at<R: Found>(&mut self, seq: u64) -> Result<Option<R>, StoreError> {
+    pub(crate) fn at(&mut self, seq: u64) -> Result<Option<R>, StoreError> {
         let found = self.statement.query_row([seq], R::read).optional();
         found.map_err(|it| self.store.error(it))
     }

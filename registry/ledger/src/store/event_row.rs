@@ -56,7 +56,27 @@ impl Found for Stored {
     const SQL: &'static str = events!("WHERE seq = ?1");
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        read(row)
+        let at = Position {
+            seq: row.get(0)?,
+            n: row.get(3)?,
+            tick: row.get(4)?,
+            depth: row.get(5)?,
+            received: UnixSeconds(row.get(7)?),
+            prev: row.get::<_, Option<[u8; 32]>>(14)?.map(Sha256::from_bytes),
+        };
+        Ok(Self {
+            at,
+            space: row.get(1)?,
+            kind: Kind(row.get(2)?),
+            created_at: UnixSeconds(row.get(6)?),
+            scheme: row.get(8)?,
+            prev_seq: row.get(9)?,
+            id: EventId::from_bytes(row.get(10)?),
+            body: BodyId::from_digest(Sha256::from_bytes(row.get(11)?)),
+            author: Address::from_bytes(row.get(12)?),
+            leaf: Sha256::from_bytes(row.get(13)?),
+            json: row.get(15)?,
+        })
     }
 
     fn of(stored: Stored) -> Self {
@@ -123,7 +143,7 @@ impl Store {
         let Ok(seq) = i64::try_from(seq) else {
             return Ok(None);
         };
-        self.one(Stored::SQL, [seq], read)
+        self.one(Stored::SQL, [seq], Stored::read)
     }
 
     /// Reads the events of some places, in order.
@@ -133,7 +153,7 @@ impl Store {
         until: u64,
         each: impl FnMut(Stored) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        self.each(events!("WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"), [from, until], read, each)
+        self.each(events!("WHERE seq >= ?1 AND seq < ?2 ORDER BY seq"), [from, until], Stored::read, each)
     }
 
     /// Returns how many events there are.
@@ -159,30 +179,6 @@ impl Store {
         })?;
         Ok(leaves)
     }
-}
-
-fn read(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let at = Position {
-        seq: row.get(0)?,
-        n: row.get(3)?,
-        tick: row.get(4)?,
-        depth: row.get(5)?,
-        received: UnixSeconds(row.get(7)?),
-        prev: row.get::<_, Option<[u8; 32]>>(14)?.map(Sha256::from_bytes),
-    };
-    Ok(Stored {
-        at,
-        space: row.get(1)?,
-        kind: Kind(row.get(2)?),
-        created_at: UnixSeconds(row.get(6)?),
-        scheme: row.get(8)?,
-        prev_seq: row.get(9)?,
-        id: EventId::from_bytes(row.get(10)?),
-        body: BodyId::from_digest(Sha256::from_bytes(row.get(11)?)),
-        author: Address::from_bytes(row.get(12)?),
-        leaf: Sha256::from_bytes(row.get(13)?),
-        json: row.get(15)?,
-    })
 }
 
 const SCHEMES: [Scheme; 5] =
