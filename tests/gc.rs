@@ -241,6 +241,20 @@ async fn a_new_version_that_does_not_come_leaves_the_old_one_deployed_and_says_w
 }
 
 #[test]
+fn who_looks_at_a_folder_that_is_not_there_is_told_so_and_makes_none() {
+    let host = Host::at("http://127.0.0.1:9");
+    host.index(&[entry("ajna-good-v1", b"good")]);
+    let state = host.path("state");
+    for command in [&["status"][..], &["status", "--json"], &["verify"], &["gc"], &["gc", "--dry-run"]] {
+        let said = host.run(command);
+        assert_eq!((said.code, said.out.as_str()), (Some(2), ""), "{command:?}: {said:#?}");
+        let what = format!("there is no state folder {}", state.display());
+        assert!(said.err.contains(&what) && said.err.contains("hallmark sync"), "{command:?}: {said:#?}");
+        assert!(!state.exists(), "{command:?}");
+    }
+}
+
+#[test]
 fn a_wrong_key_in_the_config_is_refused_with_its_place_and_a_suggestion() {
     let mut host = Host::at("http://127.0.0.1:9");
     host.vault.push("keep_unused_day = 3".to_owned());

@@ -73,7 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let done = if let Some(daemon) = Remote::find(&arguments.place)? {
         daemon.gc(arguments.dry_run)?
     } else {
-        let host = Host::open(&arguments.place)?;
+        let host = Host::find(&arguments.place)?;
         // Without an index that holds nothing is known to be unwanted, so nothing goes.
         let index = host.index()?;
         collect(&host, &index, &BTreeSet::new(), arguments.dry_run, SystemClock.now())?

@@ -60,6 +60,20 @@ pub(crate) struct Host {
 }
 
 impl Host {
+    /// Opens what stands already, for a command that looks at it. A mistyped folder must not come to be by that, and then
+    /// have nothing wrong with it.
+    pub(crate) fn find(place: &Place) -> anyhow::Result<Self> {
+        let state = std::path::absolute(&place.state).context("find the state folder")?;
+        if !state.try_exists().with_context(|| format!("look for the state folder {}", state.display()))? {
+            bail!(
+                "there is no state folder {}, so nothing was deployed there: check --state, or begin with \
+                 `hallmark sync`, which makes it",
+                state.display()
+            );
+        }
+        Self::open(place)
+    }
+
     /// Reads the config and opens the folders, making what is missing.
     pub(crate) fn open(place: &Place) -> anyhow::Result<Self> {
         let mut config = match &place.config {

@@ -82,7 +82,7 @@ impl Verdict<'_> {
 
 fn here(verdict: &mut Verdict<'_>) -> anyhow::Result<()> {
     let arguments = verdict.arguments;
-    let host = Host::open(&arguments.place)?;
+    let host = Host::find(&arguments.place)?;
     let index = host.index()?;
     let digests = digests(&host, &index, &arguments.ids)?;
     let pace = pace(&host, arguments.threads);

@@ -54,7 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             Ok(Status { models, relays: Some(relays.relays), follows: Some(relays.follows), graph })
         })?
     } else {
-        let host = Host::open(&arguments.place)?;
+        let host = Host::find(&arguments.place)?;
         let index = host.index()?;
         Status { models: disk::rows(&host, &index)?, relays: None, follows: None, graph: None }
     };
