@@ -3,7 +3,8 @@
 use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader},
-    process::{Child, Stdio},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -29,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(crate) struct Daemon {
     child: Child,
     url: String,
-    log: std::path::PathBuf,
+    log: PathBuf,
     client: Client,
 }
 
@@ -51,9 +52,31 @@ impl Daemon {
 
     /// Starts a daemon with more words on its command line.
     pub(crate) fn start_with(host: &Host, words: &[&str]) -> Self {
-        let log = host.path("daemon.log");
         let words = [&["serve", "--listen", "127.0.0.1:0"], words].concat();
-        let mut command = host.command(&words);
+        Self::run(host, host.command(&words))
+    }
+
+    /// Starts a daemon that finds a small disk of its own at a folder of the host, if something may be mounted here.
+    pub(crate) fn start_with_disk(host: &Host, folder: &str, size: &str) -> Option<Self> {
+        let folder = host.path(folder);
+        fs::create_dir_all(&folder).unwrap();
+        let disk = |and_then: &str| {
+            let mut command = Command::new("unshare");
+            let mount = format!("mount -t tmpfs -o size={size} tmpfs \"$0\" && {and_then}");
+            command.args(["-Urm", "sh", "-c", &mount]).arg(&folder).current_dir(host.path(""));
+            command
+        };
+        if !disk("true").output().is_ok_and(|it| it.status.success()) {
+            return None;
+        }
+        let mut command = disk("exec \"$@\"");
+        command.arg(env!("CARGO_BIN_EXE_hallmark"));
+        command.args(host.arguments(&["serve", "--listen", "127.0.0.1:0"]));
+        Some(Self::run(host, command))
+    }
+
+    fn run(host: &Host, mut command: Command) -> Self {
+        let log = host.path("daemon.log");
         command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
@@ -79,6 +102,12 @@ impl Daemon {
     /// Returns its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Returns a path as the daemon sees it, which may have disks that nobody else has.
+    pub(crate) fn sees(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.id()));
+        root.join(path.strip_prefix("/").unwrap())
     }
 
     /// Returns a client that follows no redirects.

@@ -167,7 +167,7 @@ async fn publish(url: &str, pid: &str, frames: Vec<Vec<Message>>) -> (Duration, 
     for client in join_all(clients).await {
         client.expect("all of its events were taken");
     }
-    (begun.elapsed(), ProcessorTime::of(pid).since(before))
+    (begun.elapsed(), ProcessorTime::of(pid).since(&before))
 }
 
 /// Somebody who wants nothing of the relay, and asks the daemon for its models again and again.
@@ -230,7 +230,7 @@ impl ProcessorTime {
         Self { own: time(), system: time() }
     }
 
-    fn since(self, before: Self) -> Self {
+    fn since(&self, before: &Self) -> Self {
         let [own, system] = [(self.own, before.own), (self.system, before.system)]
             .map(|(now, then)| now.saturating_sub(then));
         Self { own, system }

@@ -12,6 +12,7 @@ mod onward;
 mod opening;
 mod publishing;
 mod scribe;
+mod trouble;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -122,6 +123,11 @@ impl Ledger {
     /// Returns what rings when the log grows by something that a gate may see.
     pub(crate) fn growth(&self) -> &Arc<Notify> {
         &self.0.growth
+    }
+
+    /// Says why the log cannot be written, if the last write failed.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.0.log.failure().map(|it| trouble::why(&it))
     }
 
     /// Returns the counters.

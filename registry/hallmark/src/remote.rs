@@ -58,6 +58,15 @@ pub(crate) struct Relays {
     pub(crate) follows: Vec<Follow>,
 }
 
+/// What keeps a daemon from doing all that it is for: nothing, if all is well.
+#[derive(Default, Deserialize)]
+pub(crate) struct Ailments {
+    /// Why the event log cannot be written.
+    pub(crate) log: Option<String>,
+    /// How far the lineage graph is that is not whole.
+    pub(crate) graph: Option<GraphStanding>,
+}
+
 #[derive(Deserialize)]
 struct Begun {
     models: Vec<String>,
@@ -135,15 +144,11 @@ impl Remote {
         if status == 404 { Ok(Relays::default()) } else { answer(status, &bytes) }
     }
 
-    /// Says how far the daemon's lineage graph is that is not whole; nothing once it is.
-    pub(crate) async fn graph(&self) -> anyhow::Result<Option<GraphStanding>> {
-        #[derive(Deserialize)]
-        struct Readiness {
-            graph: Option<GraphStanding>,
-        }
+    /// Asks what ails the daemon itself.
+    pub(crate) async fn ailments(&self) -> anyhow::Result<Ailments> {
         let (_, body) = within(self.send::<()>(Method::GET, "/readyz", None)).await?;
         // Ready or not, the answer has the same form.
-        Ok(parse::<Readiness>(&within(whole(body)).await?)?.graph)
+        parse(&within(whole(body)).await?)
     }
 
     async fn rows_with(&self, filters: &[(&str, &str)]) -> anyhow::Result<Vec<Row>> {

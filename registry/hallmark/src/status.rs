@@ -23,7 +23,7 @@ use crate::{
     host::{Host, Place},
     http::GraphStanding,
     out,
-    remote::Remote,
+    remote::{Ailments, Remote},
 };
 
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// Go on and show what changes, until Ctrl-C; needs a daemon
     #[arg(long, conflicts_with = "json")]
     watch: bool,
-    /// A JSON object in place of the tables: `models`, and `relays`, `follows` and `graph`, which only a daemon knows
+    /// A JSON object in place of the tables: `models`, and `relays`, `follows`, `log` and `graph`, which only a daemon knows
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -50,13 +50,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let status = if let Some(daemon) = daemon {
         daemon.converse(async {
             let (models, relays) = (daemon.rows().await?, daemon.relays().await?);
-            let graph = daemon.graph().await?;
-            Ok(Status { models, relays: Some(relays.relays), follows: Some(relays.follows), graph })
+            let Ailments { log, graph } = daemon.ailments().await?;
+            Ok(Status { models, relays: Some(relays.relays), follows: Some(relays.follows), log, graph })
         })?
     } else {
         let host = Host::find(&arguments.place)?;
         let index = host.index()?;
-        Status { models: disk::rows(&host, &index)?, relays: None, follows: None, graph: None }
+        Status { models: disk::rows(&host, &index)?, relays: None, follows: None, log: None, graph: None }
     };
     if arguments.json {
         out::print(&(serde_json::to_string_pretty(&status).context("write the status as JSON")? + "\n"))?;
@@ -64,20 +64,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         let now = SystemClock.now();
         out::print(&Sheet::of_terminal().table(&status.models, now))?;
         let (relays, follows) = (status.relays.unwrap_or_default(), status.follows.unwrap_or_default());
-        out::print(&below(&relays, &follows, status.graph.as_ref(), now))?;
+        let ailments = Ailments { log: status.log, graph: status.graph };
+        out::print(&below(&relays, &follows, &ailments, now))?;
     }
     Ok(Outcome::Holds)
 }
 
-/// Draws what stands below the models: the relays, and what keeps the lineage graph, if anything does.
-fn below(
-    relays: &[Relay],
-    follows: &[Follow],
-    graph: Option<&GraphStanding>,
-    now: base::UnixSeconds,
-) -> String {
-    let graph = graph.map(|it| format!("{}\n", it.why)).unwrap_or_default();
-    let parts = [relays::table(relays, now), follows::table(follows, now), graph];
+/// Draws what stands below the models: the relays, and what ails the daemon, if anything does.
+fn below(relays: &[Relay], follows: &[Follow], ailments: &Ailments, now: base::UnixSeconds) -> String {
+    let log = ailments.log.as_ref().map(|it| format!("event log: {it}\n")).unwrap_or_default();
+    let graph = ailments.graph.as_ref().map(|it| format!("{}\n", it.why)).unwrap_or_default();
+    let parts = [relays::table(relays, now), follows::table(follows, now), log, graph];
     parts.into_iter().filter(|it| !it.is_empty()).flat_map(|it| ["\n".to_owned(), it]).collect()
 }
 
@@ -89,6 +86,8 @@ struct Status {
     relays: Option<Vec<Relay>>,
     /// The relays that are followed; null where no daemon runs.
     follows: Option<Vec<Follow>>,
+    /// Why the event log cannot be written; null while it can, and where no daemon runs.
+    log: Option<String>,
     /// How far the lineage graph is; null once it is whole, and where no daemon runs.
     graph: Option<GraphStanding>,
 }

@@ -34,7 +34,7 @@ pub use filter::Filter;
 pub use fold::{Derived, Fold, Live};
 pub use inbox::{Heard, Inbox};
 pub use key::{SecretKey, signed_text};
-pub use log::{AppendError, Log, Options, Outcome, PageMark, Prepared, Query};
+pub use log::{AppendError, Log, Options, Outcome, PageMark, Prepared, Query, Told};
 pub use outbox::Outbox;
 pub use store::{Brief, DamageError, OpenError, StoreError, Stored};
 pub use subspace::Membership;

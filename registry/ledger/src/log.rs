@@ -81,8 +81,19 @@ pub enum AppendError {
     Store(#[source] Arc<StoreError>),
 }
 
-/// Is called with the events that came into the log together, in order, by the thread that writes: it must not wait.
-pub type Observer = Box<dyn Fn(&[Arc<Accepted>]) + Send>;
+/// What the thread that writes tells of its work.
+#[derive(Clone, Copy, Debug)]
+pub enum Told<'l> {
+    /// These came into the log together, in order.
+    New(&'l [Arc<Accepted>]),
+    /// A write has failed: what it held is not in the log. Is told of each that fails.
+    Fails(&'l Arc<StoreError>),
+    /// A write has succeeded, the first since one failed.
+    GoesOn,
+}
+
+/// Is called by the thread that writes: it must not wait.
+pub type Observer = Box<dyn Fn(Told<'_>) + Send>;
 
 /// Is called with the outcomes of one job, in the order of its events.
 pub type Done = Box<dyn FnOnce(Result<Vec<Outcome>, AppendError>) + Send>;
@@ -95,7 +106,7 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The folds that follow it.
     pub folds: Vec<Arc<dyn Derived>>,
-    /// Whom it tells what came in.
+    /// Whom it tells what came in, and how writing goes.
     pub observer: Option<Observer>,
 }
 

@@ -13,6 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::App;
 use crate::{
     ancestry::{Ancestry, Progress},
+    ledger::Ledger,
     state,
 };
 
@@ -30,6 +31,9 @@ pub(crate) struct Readiness {
     /// Models that are asked for and not deployed, by state; the daemon is ready without them.
     #[schema(value_type = std::collections::BTreeMap<String, Vec<String>>)]
     waiting: std::collections::BTreeMap<state::State, Vec<String>>,
+    /// Why the event log cannot be written, if the last write failed; the daemon is ready without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<String>,
     /// Why nothing can be said yet of what models rest on; the daemon is ready without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     graph: Option<GraphStanding>,
@@ -74,11 +78,13 @@ async fn alive() -> &'static str {
 )]
 async fn ready(State(app): State<App>) -> Response {
     let world = app.world();
+    let ledger = app.ledger().ok();
     let mut readiness = Readiness {
         ready: true,
         missing: Vec::new(),
         waiting: std::collections::BTreeMap::new(),
-        graph: app.ledger().ok().and_then(|it| GraphStanding::of(it.ancestry())),
+        log: ledger.and_then(Ledger::trouble),
+        graph: ledger.and_then(|it| GraphStanding::of(it.ancestry())),
     };
     if world.index().is_none() {
         readiness.ready = false;

@@ -9,14 +9,14 @@ use std::{
 
 use base::{Address, SystemClock};
 use ledger::{
-    Accepted, CheckpointKey, Kind, Live, Log, Membership, Options, SecretKey,
+    Accepted, CheckpointKey, Kind, Live, Log, Membership, Options, SecretKey, Told,
     kinds::{Valid, ValidResult},
     relay::Relay,
 };
 use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::{Followed, Inner, Ledger};
+use super::{Followed, Inner, Ledger, trouble::Trouble};
 use crate::{
     ancestry::Ancestry,
     config::{LedgerConfig, RulesMode},
@@ -64,12 +64,17 @@ impl Ledger {
         let grows = Arc::clone(&growth);
         let closed = config.private_kinds.iter().map(|it| u32::from(*it)).collect();
         let ancestry = Arc::new(Ancestry::new(config.graph_bytes_max, closed));
-        let counted = Arc::clone(&metrics);
+        let (counted, trouble) = (Arc::clone(&metrics), Trouble::default());
         let options = Options {
             policy: config.policy(),
             clock: Arc::new(SystemClock),
             folds: vec![members.clone(), ancestry.clone()],
-            observer: Some(Box::new(move |new| {
+            observer: Some(Box::new(move |told| {
+                let new = match told {
+                    Told::New(new) => new,
+                    Told::Fails(error) => return trouble.fails(error),
+                    Told::GoesOn => return trouble.goes_on(),
+                };
                 counted.events("accepted", new.len() as u64);
                 for it in new {
                     // It is no error if nobody listens.

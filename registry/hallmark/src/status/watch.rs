@@ -23,6 +23,8 @@ use crate::{
 const DRAW_PAUSE: Duration = Duration::from_millis(200);
 /// How often the table is drawn again while it shows how long something still takes.
 const TICK: Duration = Duration::from_secs(1);
+/// How often it is drawn again while nothing happens: what ails the daemon makes no news.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 pub(super) fn run(daemon: &Remote) -> anyhow::Result<()> {
     daemon.converse(async {
@@ -43,9 +45,9 @@ async fn draw(daemon: &Remote, term: &Term) -> anyhow::Result<()> {
     let mut events = daemon.watch(None).await?;
     loop {
         let mut rows = daemon.rows().await?;
-        let (relays, graph) = (daemon.relays().await?, daemon.graph().await?);
+        let (relays, ailments) = (daemon.relays().await?, daemon.ailments().await?);
         let now = SystemClock.now();
-        let below = below(&relays.relays, &relays.follows, graph.as_ref(), now);
+        let below = below(&relays.relays, &relays.follows, &ailments, now);
         // Relays make no news: where there are any, how they stand is asked for again and again.
         let moves = !below.is_empty() || rows.iter().any(|it| it.progress.is_some() || it.retry_at.is_some());
         let height = usize::from(term.size().0).saturating_sub(3 + below.lines().count()).max(1);
@@ -58,13 +60,9 @@ async fn draw(daemon: &Remote, term: &Term) -> anyhow::Result<()> {
         text += &below;
         term.clear_screen().context("clear the terminal")?;
         out::print(&text)?;
-        if moves {
-            match timeout(TICK, next(&mut events)).await {
-                Ok(happened) => happened?,
-                Err(_) => continue,
-            }
-        } else {
-            next(&mut events).await?;
+        match timeout(if moves { TICK } else { LOOK_EVERY }, next(&mut events)).await {
+            Ok(happened) => happened?,
+            Err(_) => continue,
         }
         sleep(DRAW_PAUSE).await;
         // All that has come by now is in the next look.
@@ -92,8 +90,8 @@ async fn lines(daemon: &Remote) -> anyhow::Result<()> {
     let mut events = daemon.watch(None).await?;
     let now = SystemClock.now();
     out::print(&Sheet::of_terminal().table(&daemon.rows().await?, now))?;
-    let (relays, graph) = (daemon.relays().await?, daemon.graph().await?);
-    out::print(&below(&relays.relays, &relays.follows, graph.as_ref(), now))?;
+    let (relays, ailments) = (daemon.relays().await?, daemon.ailments().await?);
+    out::print(&below(&relays.relays, &relays.follows, &ailments, now))?;
     loop {
         let event = events.next().await?.context("the daemon has ended, or its news were read too slowly")?;
         if event.kind != "model" {

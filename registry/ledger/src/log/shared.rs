@@ -100,7 +100,6 @@ impl Shared {
         spare.keep(replaced);
         drop(spare);
         *self.head.write().unwrap_or_else(PoisonError::into_inner) = (last.at.seq + 1, root);
-        self.forget_failure();
     }
 
     /// Returns the newest era if it is full.
@@ -153,8 +152,9 @@ impl Shared {
         self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn forget_failure(&self) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Notes that a write has succeeded, and says whether the one before it failed.
+    pub(super) fn forget_failure(&self) -> bool {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take().is_some()
     }
 }
 

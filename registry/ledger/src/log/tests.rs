@@ -48,12 +48,14 @@ struct Rig {
     now: UnixSeconds,
     tally: Arc<Live<Tally>>,
     seen: Arc<Mutex<Vec<u64>>>,
+    /// How writing goes, as the observer hears it.
+    failing: Arc<Mutex<Vec<&'static str>>>,
 }
 
 impl Rig {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, now: NOW, tally: Arc::default(), seen: Arc::default() }
+        Self { folder, now: NOW, tally: Arc::default(), seen: Arc::default(), failing: Arc::default() }
     }
 
     fn path(&self) -> PathBuf {
@@ -62,12 +64,17 @@ impl Rig {
 
     fn try_open(&mut self) -> Result<Log, OpenError> {
         self.tally = Arc::default();
-        let seen = self.seen.clone();
+        let (seen, failing) = (self.seen.clone(), self.failing.clone());
+        let hear = move |it: Told<'_>| match it {
+            Told::New(new) => seen.lock().unwrap().extend(new.iter().map(|it| it.at.seq)),
+            Told::Fails(_) => failing.lock().unwrap().push("fails"),
+            Told::GoesOn => failing.lock().unwrap().push("goes on"),
+        };
         let options = Options {
             policy: Policy::default(),
             clock: Arc::new(HandClock::at(self.now)),
             folds: vec![self.tally.clone()],
-            observer: Some(Box::new(move |it| seen.lock().unwrap().extend(it.iter().map(|it| it.at.seq)))),
+            observer: Some(Box::new(hear)),
         };
         Log::open(&self.path(), options)
     }

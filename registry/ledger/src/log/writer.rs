@@ -14,7 +14,7 @@ use base::{Clock, Sha256, UnixSeconds};
 use foldhash::fast::RandomState;
 
 use super::{
-    AppendError, Done, Job, Observer, Outcome, Prepared, Queue, Shared,
+    AppendError, Done, Job, Observer, Outcome, Prepared, Queue, Shared, Told,
     era::{ERA_EVENTS, Indexed},
     spaces::Spaces,
 };
@@ -119,7 +119,7 @@ impl Writer {
         }
         if let Some(error) = &failure {
             self.state = None;
-            self.shared.note_failure(error);
+            self.fails(error);
         }
         let mut outcomes = outcomes.into_iter();
         for (length, done) in waiting {
@@ -133,7 +133,7 @@ impl Writer {
         if failure.is_none()
             && let Err(error) = self.close_full_era()
         {
-            self.shared.note_failure(&Arc::new(error));
+            self.fails(&Arc::new(error));
         }
     }
 
@@ -158,8 +158,12 @@ impl Writer {
         self.shared.publish(&appended.new, &appended.indexed, state.frontier.root());
         self.state = Some(state);
         fold::apply_all(&self.folds, &appended.new);
-        if let Some(observer) = self.observer.as_ref().filter(|_| !appended.new.is_empty()) {
-            observer(&appended.new);
+        // What was there already, or is refused, writes nothing.
+        if !appended.new.is_empty() {
+            if self.shared.forget_failure() {
+                self.tell(Told::GoesOn);
+            }
+            self.tell(Told::New(&appended.new));
         }
         Ok(outcomes)
     }
@@ -182,7 +186,18 @@ impl Writer {
     fn keep_folds(&mut self) {
         let folds = &self.folds;
         if let Err(error) = self.store.transact(|store| save(store, folds)) {
-            self.shared.note_failure(&Arc::new(error));
+            self.fails(&Arc::new(error));
+        }
+    }
+
+    fn fails(&self, error: &Arc<StoreError>) {
+        self.shared.note_failure(error);
+        self.tell(Told::Fails(error));
+    }
+
+    fn tell(&self, told: Told<'_>) {
+        if let Some(observer) = &self.observer {
+            observer(told);
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     Log, Options, Policy, SecretKey,
     event::{Accepted, Draft, Scheme, Sid, Tag},
     kinds::{Conversation, Dataset, Operation, Post},
-    log::Outcome,
+    log::{Observer, Outcome, Told},
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_000_000);
@@ -35,7 +35,12 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         let live: Arc<Mutex<Vec<Arc<Accepted>>>> = Arc::default();
         let heard = live.clone();
-        let log = open(folder.path(), Box::new(move |it| heard.lock().unwrap().extend_from_slice(it)));
+        let hear = move |it: Told<'_>| {
+            if let Told::New(new) = it {
+                heard.lock().unwrap().extend_from_slice(new);
+            }
+        };
+        let log = open(folder.path(), Box::new(hear));
         Self { log, relay: Arc::new(relay), live, _folder: folder }
     }
 
@@ -93,7 +98,7 @@ impl Host {
     }
 }
 
-fn open(folder: &Path, observer: crate::log::Observer) -> Log {
+fn open(folder: &Path, observer: Observer) -> Log {
     let options = Options {
         policy: Policy::default(),
         clock: Arc::new(HandClock::at(NOW)),

@@ -61,7 +61,13 @@ fn problem(error: PublishError) -> Problem {
                 .remedy("send the event again: it is stored once, however often it comes")
                 .retry_after(1)
         }
-        PublishError::Append(error @ AppendError::Store(_)) => Problem::internal(&error.into()),
+        // Why the disk fails is for the operator, who is told once and not with every event.
+        PublishError::Append(AppendError::Store(_)) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "log-fails", "The event log cannot be written")
+                .detail("the event was not stored: the log of this daemon cannot be written at the moment")
+                .remedy("send the event again: it is stored once, however often it comes")
+                .retry_after(30)
+        }
     }
 }
 

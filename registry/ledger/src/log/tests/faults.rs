@@ -48,6 +48,8 @@ fn a_full_disk_refuses_whole_batches_and_the_log_goes_on_when_there_is_room() {
     let (which, error) = failed.expect("thirty pages are soon full");
     assert!(matches!(error, AppendError::Store(_)), "{error:?}");
     assert!(log.failure().is_some());
+    assert_eq!(*rig.failing.lock().unwrap(), ["fails"]);
+    assert!(log.append(batch(which * 10)).is_err());
     let head = log.head();
     assert_eq!(head.0, which * 10, "all of a batch, or nothing");
     assert_eq!(rig.tally.read(|_, size| size), head.0);
@@ -56,6 +58,13 @@ fn a_full_disk_refuses_whole_batches_and_the_log_goes_on_when_there_is_room() {
     let outcomes = log.append(batch(which * 10)).unwrap();
     assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))), "they can be sent again");
     assert!(log.failure().is_none());
+    assert_eq!(
+        *rig.failing.lock().unwrap(),
+        ["fails", "fails", "goes on"],
+        "it is said once that it goes on"
+    );
+    log.append(batch((which + 1) * 10)).unwrap();
+    assert_eq!(rig.failing.lock().unwrap().len(), 3);
     let last = log.by_seq(head.0 + 9).unwrap().unwrap();
     assert_eq!((last.at.n, last.at.tick), (head.0 + 10, head.0 + 10), "no counter was lost or counted twice");
     let (leaves, _) = log.chain(Sid::parse("0xA").ok().as_ref(), None, 10_000).unwrap();
