@@ -190,6 +190,30 @@ async fn a_thousand_connections_that_say_nothing_keep_nobody_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_may_open_too_few_files_says_so_and_serves_again_when_there_are_some() {
+    let host = Host::at("http://127.0.0.1:9");
+    host.index(&[entry("ajna-one-v1", b"1")]);
+    let few = ["sh", "-c", "ulimit -n 100 && exec \"$@\"", "sh"];
+    let daemon = Daemon::start_through(&host, &few);
+    let said = daemon.log();
+    assert!(said.contains("allows this daemon 100 open files") && said.contains("LimitNOFILE"), "{said}");
+    let mut silent = Vec::new();
+    for _ in 0..150 {
+        silent.push(connect(&daemon).await);
+    }
+    let word = "A connection could not be accepted";
+    let begun = Instant::now();
+    while !daemon.log().contains(word) {
+        assert!(begun.elapsed() < PATIENCE, "{}", daemon.log());
+        tokio::task::yield_now().await;
+    }
+    drop(silent);
+    still_answers(&daemon).await;
+    let said = daemon.log();
+    assert_eq!(said.matches(word).count(), 1, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_connection_too_many_is_told_so_and_the_operator_still_comes_in() {
     let (host, daemon) = daemon(&["connections_max = 4"]).await;
     let mut idle = Vec::new();

@@ -49,7 +49,7 @@ async fn a_full_disk_is_said_once_and_the_log_goes_on_when_there_is_room() {
         assert_eq!(send(taken).await.0, 503);
     }
     let said = daemon.log();
-    let word = format!("Nothing can be written down: the event log in {disk_name}");
+    let word = format!("and what comes is refused: the event log in {disk_name}");
     assert_eq!(said.matches(&word).count(), 1, "{said}");
     assert!(said.contains("database or disk is full"), "{said}");
     assert_eq!(daemon.counter("hallmark_ledger_fails").await, Some(1));

@@ -60,19 +60,19 @@ impl Daemon {
     pub(crate) fn start_with_disk(host: &Host, folder: &str, size: &str) -> Option<Self> {
         let folder = host.path(folder);
         fs::create_dir_all(&folder).unwrap();
-        let disk = |and_then: &str| {
-            let mut command = Command::new("unshare");
-            let mount = format!("mount -t tmpfs -o size={size} tmpfs \"$0\" && {and_then}");
-            command.args(["-Urm", "sh", "-c", &mount]).arg(&folder).current_dir(host.path(""));
-            command
-        };
-        if !disk("true").output().is_ok_and(|it| it.status.success()) {
-            return None;
-        }
-        let mut command = disk("exec \"$@\"");
-        command.arg(env!("CARGO_BIN_EXE_hallmark"));
+        let mount = format!("mount -t tmpfs -o size={size} tmpfs \"$0\" && exec \"$@\"");
+        let disk = ["unshare", "-Urm", "sh", "-c", &mount, folder.to_str().unwrap()];
+        let may_mount = Command::new(disk[0]).args(&disk[1..]).arg("true").output();
+        may_mount.is_ok_and(|it| it.status.success()).then(|| Self::start_through(host, &disk))
+    }
+
+    /// Starts a daemon by a command that becomes it.
+    pub(crate) fn start_through(host: &Host, words: &[&str]) -> Self {
+        let (program, words) = words.split_first().unwrap();
+        let mut command = Command::new(program);
+        command.args(words).arg(env!("CARGO_BIN_EXE_hallmark")).current_dir(host.path(""));
         command.args(host.arguments(&["serve", "--listen", "127.0.0.1:0"]));
-        Some(Self::run(host, command))
+        Self::run(host, command)
     }
 
     fn run(host: &Host, mut command: Command) -> Self {

@@ -25,6 +25,7 @@ mod out;
 mod policy;
 mod propose;
 mod publish;
+mod quiet;
 mod records;
 mod remote;
 mod repos;

@@ -82,8 +82,8 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Takes the state folder, opens the doors and starts to work.
     pub(crate) fn start(arguments: &Arguments) -> anyhow::Result<Self> {
-        door::widen();
         let host = Host::open(&arguments.place)?;
+        door::widen(host.config.http.connections_max);
         let lock = StateLock::take(&host.state)?;
         // Before anything else that is alive: a log that is damaged ends the start, with nothing begun.
         let stop = CancellationToken::new();

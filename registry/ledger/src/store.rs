@@ -15,7 +15,11 @@ mod run_row;
 mod space_row;
 mod tile_row;
 
-use std::path::PathBuf;
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 pub use self::{
     brief_row::Brief,
@@ -37,6 +41,15 @@ pub(crate) use self::{
 pub(crate) struct Store {
     conn: rusqlite::Connection,
     path: PathBuf,
+    /// The file that was opened.
+    file: FileId,
+}
+
+/// Which file of the system something is, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FileId {
+    device: u64,
+    inode: u64,
 }
 
 /// Why a read or a write did not happen.
@@ -50,6 +63,12 @@ pub enum StoreError {
         /// Why.
         source: rusqlite::Error,
     },
+    /// The file was moved, removed or replaced. What is written to it would be gone with the next start.
+    #[error("{} is not the file that was opened: it was moved, removed or replaced meanwhile", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// A row holds what was never written: the file is damaged.
     #[error("the event log is damaged: table `{table}`, row {row}: {what}")]
     Row {
@@ -62,12 +81,22 @@ pub enum StoreError {
     },
 }
 
+impl FileId {
+    fn at(path: &Path) -> io::Result<Self> {
+        fs::metadata(path).map(|it| Self { device: it.dev(), inode: it.ino() })
+    }
+}
+
 impl Store {
     /// Runs `work` in one transaction, which is on the disk when this returns.
     pub(crate) fn transact<T>(
         &mut self,
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        // SQLite would go on with a file that has no name any more, and what was acknowledged would be lost.
+        if FileId::at(&self.path).ok() != Some(self.file) {
+            return Err(StoreError::Gone { path: self.path.clone() });
+        }
         self.run("BEGIN IMMEDIATE")?;
         let outcome = work(self).and_then(|it| self.run("COMMIT").map(|()| it));
         if outcome.is_err() && !self.conn.is_autocommit() {

@@ -39,7 +39,7 @@ pub(super) use self::{
     outbox::{Outbox, PART_BYTES_MAX},
 };
 use super::{App, Problem, guard::Peer};
-use crate::{metrics::Metrics, serve::Doors};
+use crate::{metrics::Metrics, quiet::Quiet, serve::Doors};
 
 /// How much of a request's head is buffered; more is refused by the protocol itself.
 const HEAD_BUFFER_BYTES: usize = 256 << 10;
@@ -150,6 +150,7 @@ async fn accept<C>(
     next: impl Fn(&mut Context<'_>) -> Poll<io::Result<C>>,
     take: impl Fn(C),
 ) {
+    let quiet = Quiet::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -159,7 +160,12 @@ async fn accept<C>(
         match accepted {
             Ok(connection) => take(connection),
             Err(error) => {
-                tracing::warn!("A connection could not be accepted: {error}");
+                if quiet.is_over() {
+                    tracing::warn!(
+                        "A connection could not be accepted: {error}. Clients wait until there is room: allow the \
+                         daemon more open files, or lower [http] connections_max"
+                    );
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }

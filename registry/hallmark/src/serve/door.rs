@@ -11,6 +11,9 @@ use tokio::net::{TcpListener, UnixListener};
 /// Whoever may write to it may act on this host.
 const SOCKET_MODE: u32 = 0o600;
 
+/// What else the daemon has open at once: the shelf's files, the log's, fetches, the operator's commands.
+const FILES_BESIDE: u64 = 512;
+
 /// Open sockets.
 pub(crate) struct Doors {
     pub(crate) tcp: Vec<TcpListener>,
@@ -45,8 +48,16 @@ pub(super) fn open(listen: SocketAddr, socket: &Path) -> anyhow::Result<Doors> {
 }
 
 /// Lets this process have as many sockets and files at once as the system allows it: by custom it starts with few.
-pub(super) fn widen() {
+/// Says so if that is too few for all the connections that may stand.
+pub(super) fn widen(connections_max: usize) {
     let limit = getrlimit(Resource::Nofile);
+    let needed = (connections_max as u64).saturating_add(FILES_BESIDE);
+    if let Some(allowed) = limit.maximum.filter(|it| *it < needed) {
+        tracing::warn!(
+            "The system allows this daemon {allowed} open files, and [http] connections_max = {connections_max} may need \
+             {needed}: allow it more (LimitNOFILE, ulimit -n), or lower connections_max"
+        );
+    }
     let widest = Rlimit { current: limit.maximum, maximum: limit.maximum };
     if let Err(error) = setrlimit(Resource::Nofile, widest) {
         tracing::warn!("There may be too few file descriptors: the limit could not be raised: {error}");

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{Store, StoreError};
+use super::{FileId, Store, StoreError};
 
 /// What makes the file ours: "HLMK".
 const APPLICATION_ID: i64 = 0x484c_4d4b;
@@ -147,7 +147,8 @@ impl Store {
             ))
             .map_err(error)?;
         }
-        Ok(Self { conn, path: path.to_owned() })
+        let file = FileId::at(path).map_err(|_| StoreError::Gone { path: path.to_owned() })?;
+        Ok(Self { conn, path: path.to_owned(), file })
     }
 
     fn migrate(&self) -> Result<(), OpenError> {

@@ -75,6 +75,28 @@ fn a_full_disk_refuses_whole_batches_and_the_log_goes_on_when_there_is_room() {
 }
 
 #[test]
+fn a_file_that_is_moved_away_is_not_written_to_and_the_log_goes_on_when_it_is_back() {
+    let mut rig = Rig::new();
+    let log = rig.open();
+    append(&log, post("0xA", 0, "before"));
+    let (here, away) = (rig.path(), rig.path().with_extension("away"));
+    let fails = |number: u64| {
+        let error = log.append(vec![post("0xA", number, "meanwhile").into()]).unwrap_err();
+        let AppendError::Store(error) = &error else { panic!("{error:?}") };
+        assert!(matches!(**error, StoreError::Gone { .. }), "{error:?}");
+    };
+    fs::rename(&here, &away).unwrap();
+    fails(1);
+    // A copy is another file.
+    fs::copy(&away, &here).unwrap();
+    fails(2);
+    fs::rename(&away, &here).unwrap();
+    assert!(matches!(append(&log, post("0xA", 3, "after")), Outcome::Accepted(_)));
+    assert_eq!((log.head().0, rig.tally.read(|_, size| size)), (2, 2));
+    assert_eq!(*rig.failing.lock().unwrap(), ["fails", "fails", "goes on"]);
+}
+
+#[test]
 fn a_second_process_is_told_that_the_log_is_in_use() {
     let mut rig = Rig::new();
     let log = rig.open();
