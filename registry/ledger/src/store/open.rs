@@ -56,8 +56,23 @@ pub enum OpenError {
         /// Which file.
         path: PathBuf,
     },
+    /// The file is missing, and its journal is not: a new file would be taken for the one that the journal is of.
+    #[error(
+        "there is no event log in {}, but the journal of one beside it: put the log back, or, to begin anew, move {} away too",
+        path.display(), journal.display()
+    )]
+    Journal {
+        /// Which file is missing.
+        path: PathBuf,
+        /// What is there.
+        journal: PathBuf,
+    },
     /// It is damaged. Nothing was written to it: put back a copy, or move it away to begin anew.
-    #[error("the event log in {} is damaged, and is left as it is", path.display())]
+    #[error(
+        "the event log in {} is damaged, and is left as it is: put back a copy, or move it away to begin anew; its journal \
+         {}, if there is one, goes with it",
+        path.display(), beside(path, "-wal").display()
+    )]
     Damaged {
         /// Which file.
         path: PathBuf,
@@ -113,7 +128,10 @@ impl Store {
         let io = |source| OpenError::Io { path: path.to_owned(), source };
         match fs::metadata(path) {
             Ok(meta) => inspect(path, meta.len())?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create(path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                check_alone(path)?;
+                create(path)?;
+            }
             Err(source) => return Err(io(source)),
         }
         let store = Self::connect(path, Access::Write)?;
@@ -169,6 +187,23 @@ impl Store {
     fn number(&self, sql: &str) -> Result<i64, StoreError> {
         self.conn.query_row(sql, [], |row| row.get(0)).map_err(|it| self.error(it))
     }
+}
+
+/// Makes sure that no journal of an earlier file is there: SQLite would read it into a new one.
+fn check_alone(path: &Path) -> Result<(), OpenError> {
+    for journal in ["-wal", "-journal"].map(|it| beside(path, it)) {
+        if fs::metadata(&journal).is_ok_and(|it| it.len() > 0) {
+            return Err(OpenError::Journal { path: path.to_owned(), journal });
+        }
+    }
+    Ok(())
+}
+
+/// Names what SQLite keeps beside a file.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Makes a complete file under another name, then gives it its own.

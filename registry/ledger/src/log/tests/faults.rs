@@ -131,6 +131,21 @@ fn a_clock_that_is_set_far_ahead_and_back_again_breaks_nothing() {
     assert_eq!(log.check(0, 10).unwrap(), None);
 }
 
+#[test]
+fn a_journal_whose_log_is_missing_gets_no_other_log_beside_it() {
+    let mut rig = Rig::new();
+    let log = rig.open();
+    append(&log, post("0xA", 0, "only in the journal yet"));
+    let mut other = Rig::new();
+    let journal = |rig: &Rig| rig.path().with_extension("sqlite-wal");
+    fs::copy(journal(&rig), journal(&other)).unwrap();
+    let Err(error) = other.try_open() else { panic!("two logs were mixed") };
+    assert!(matches!(&error, OpenError::Journal { journal: it, .. } if *it == journal(&other)), "{error}");
+    assert!(error.to_string().contains("put the log back") && !other.path().exists(), "{error}");
+    fs::copy(rig.path(), other.path()).unwrap();
+    assert_eq!(other.open().head(), log.head(), "together they are the log");
+}
+
 fn damaged(rig: &mut Rig, damage: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut bytes = fs::read(rig.path()).unwrap();
     damage(&mut bytes);
