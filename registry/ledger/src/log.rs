@@ -149,6 +149,7 @@ impl Log {
         let lock = lock(path)?;
         let store = Store::open(path)?;
         let Loaded { shared, state, caught_up } = check::load(&store, path, &options.folds)?;
+        store.trust_journal()?;
         let shared = Arc::new(shared);
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let Options { policy, clock, folds, observer } = options;

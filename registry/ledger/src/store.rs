@@ -33,7 +33,7 @@ pub(crate) use self::{
     open::Access,
     outbox_row::{OutboxCount, PENDING},
     run_row::{ChunkRow, EraRow},
-    space_row::SpaceRow,
+    space_row::{Counted, SpaceRow},
 };
 
 /// One connection to the file.
@@ -93,7 +93,8 @@ impl Store {
         &mut self,
         work: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        // SQLite would go on with a file that has no name any more, and what was acknowledged would be lost.
+        // SQLite itself looks for that only where it has no write-ahead log: it would go on with a file that has no name
+        // any more, and what was acknowledged would be lost.
         if FileId::at(&self.path).ok() != Some(self.file) {
             return Err(StoreError::Gone { path: self.path.clone() });
         }

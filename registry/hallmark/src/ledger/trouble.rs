@@ -30,7 +30,7 @@ impl Trouble {
                 "Put the file back and it goes on by itself, or restart the daemon to begin with what is there now"
             }
             StoreError::Row { .. } => {
-                "Restart the daemon: it looks at all of the file, and says what is wrong with it"
+                "Restart the daemon: it checks the file, and says what is wrong with it"
             }
         };
         tracing::error!(

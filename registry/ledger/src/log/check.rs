@@ -17,12 +17,15 @@ use super::{
 use crate::{
     event::{Accepted, BodyId, Claimed, Leaf, Leniency},
     fold::Derived,
-    store::{DamageError, OpenError, Store, StoreError, Stored},
-    tree::{Frontier, leaf_hash},
+    store::{Counted, DamageError, OpenError, Store, StoreError, Stored},
+    tree::{Frontier, TILE_HEIGHT, leaf_hash},
 };
 
 /// Logs of up to so many events are read through when they are opened.
 const READ_THROUGH_EVENTS_MAX: u64 = 2 * ERA_EVENTS;
+
+/// How many leaves make a tile.
+const TILE_LEAVES: u64 = 1 << TILE_HEIGHT;
 
 /// A log that was brought up.
 pub(super) struct Loaded {
@@ -45,6 +48,7 @@ fn bring_up(store: &Store, path: &Path, folds: &[Arc<dyn Derived>]) -> Result<Lo
         let what = format!("the tree has {} leaves for {size} events", state.frontier.size());
         return Err(DamageError::Event { seq: state.frontier.size().min(size), what });
     }
+    check_counted(store, size)?;
     check_whole(store, size, &state.frontier)?;
     let (closed, mut names) = eras(store, size)?;
     let first_open = closed.len() as u64 * ERA_EVENTS;
@@ -98,6 +102,28 @@ fn eras(store: &Store, size: u64) -> Result<(Vec<Closed>, Names), DamageError> {
         closed.push(Closed { no: era.no, newest: era.newest, oldest: era.oldest });
     }
     Ok((closed, names))
+}
+
+/// Holds what is counted beside the events against them. All of it is written with each event: whatever comes from another
+/// time, such as the pages of a journal that was left beside a copy that was put back, does not fit.
+fn check_counted(store: &Store, events: u64) -> Result<(), DamageError> {
+    let Counted { ticks, clocks, head, tiles } = store.counted().map_err(row)?;
+    let damaged = |what: String| Err(DamageError::Counted { events, what });
+    if ticks != events {
+        return damaged(format!("subspaces that count {ticks}"));
+    }
+    if clocks != events {
+        return damaged(format!("clocks that count {clocks}"));
+    }
+    if tiles != events / TILE_LEAVES {
+        return damaged(format!("a tree with {tiles} whole tiles"));
+    }
+    let Some(last) = events.checked_sub(1) else { return Ok(()) };
+    let leaf = store.leaves(last, events).map_err(row)?.first().copied();
+    if head != leaf.map(|it| (last, it)) {
+        return damaged("a subspace whose last event is another".to_owned());
+    }
+    Ok(())
 }
 
 /// Reads a small log through, from the first event to the root.

@@ -117,6 +117,14 @@ pub enum DamageError {
         /// What is wrong.
         what: String,
     },
+    /// What is counted beside the events does not fit them: pages of another time, most often out of a journal.
+    #[error("it has {events} events, and beside them {what}: is the journal beside it another file's?")]
+    Counted {
+        /// How many events there are.
+        events: u64,
+        /// What does not fit.
+        what: String,
+    },
     /// A row cannot be what was written.
     #[error("a row is not what was written")]
     Row(#[source] StoreError),
@@ -155,6 +163,8 @@ impl Store {
         let pragmas = format!("PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;");
         conn.execute_batch(&pragmas).map_err(error)?;
         if access == Access::Write {
+            // Until all was looked at, the journal stays beside the file, also if this ends here.
+            conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(error)?;
             // Without a meaning for a file that has its first page already.
             conn.pragma_update(None, "page_size", PAGE_BYTES).map_err(error)?;
             let page: i64 = conn.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(error)?;
@@ -167,6 +177,12 @@ impl Store {
         }
         let file = FileId::at(path).map_err(|_| StoreError::Gone { path: path.to_owned() })?;
         Ok(Self { conn, path: path.to_owned(), file })
+    }
+
+    /// Lets the journal become part of the file for good: nothing is wrong with either.
+    pub(crate) fn trust_journal(&self) -> Result<(), StoreError> {
+        let off = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+        off.map(drop).map_err(|it| self.error(it))
     }
 
     fn migrate(&self) -> Result<(), OpenError> {

@@ -30,7 +30,7 @@ pub(super) struct Published {
         (status = 200, description = "it is in the log, now or already", body = Published),
         (status = 400, description = "it is no event, its signature does not hold, or it is not let in; the detail names the rule", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "this host keeps no log", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "the log has too much to write, or the lineage graph that the event is held against is still being read: come back", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "the log has too much to write or cannot be written, or the lineage graph that the event is held against is still being read: come back", body = Problem, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn publish(

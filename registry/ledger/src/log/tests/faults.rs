@@ -1,6 +1,7 @@
 //! What goes wrong around a log: restarts, a full disk, a second process, a clock that is set, a file that is damaged.
 
 use super::*;
+use crate::DamageError;
 
 #[test]
 fn a_restart_finds_all_of_it_and_the_folds_where_they_were() {
@@ -144,6 +145,36 @@ fn a_journal_whose_log_is_missing_gets_no_other_log_beside_it() {
     assert!(error.to_string().contains("put the log back") && !other.path().exists(), "{error}");
     fs::copy(rig.path(), other.path()).unwrap();
     assert_eq!(other.open().head(), log.head(), "together they are the log");
+}
+
+#[test]
+fn a_journal_that_was_left_beside_a_copy_is_not_read_into_it_for_good() {
+    let mut rig = Rig::new();
+    let mut batch = |count: u64| {
+        let log = rig.open();
+        let from = log.head().0;
+        let events = (from..from + count).map(|it| post("0xA", it, &format!("{it} {}", "x".repeat(900))));
+        log.append(events.map(Prepared::from).collect()).unwrap();
+        (log, rig.path())
+    };
+    let (log, path) = batch(20);
+    drop(log);
+    let copy = fs::read(&path).unwrap();
+    // All of these become part of the file; only what comes last is in the journal.
+    drop(batch(100));
+    let (log, _) = batch(1);
+    let journal_path = path.with_extension("sqlite-wal");
+    let journal = fs::read(&journal_path).unwrap();
+    drop(log);
+    fs::write(&path, &copy).unwrap();
+    fs::write(&journal_path, &journal).unwrap();
+    let Err(error) = rig.try_open() else { panic!("two times were mixed") };
+    let OpenError::Damaged { source, .. } = &error else { panic!("{error:?}") };
+    assert!(matches!(source, DamageError::Counted { events: 20, .. }), "{source}");
+    assert!(error.to_string().contains("ledger.sqlite-wal"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), copy, "the copy is as it was");
+    fs::remove_file(&journal_path).unwrap();
+    assert_eq!(rig.open().head().0, 20);
 }
 
 fn damaged(rig: &mut Rig, damage: impl FnOnce(&mut Vec<u8>)) -> String {
