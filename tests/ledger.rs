@@ -1,5 +1,6 @@
 //! What the daemon signs, what its log lets in, and what others can check of it.
 
+mod copies;
 mod full_disk;
 mod killed;
 

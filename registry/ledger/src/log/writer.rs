@@ -99,6 +99,10 @@ impl Writer {
         }
         // The folds' state is written once more, so that the next start has nothing to apply.
         self.keep_folds();
+        // Whoever copies or moves the file of a log that is closed has all of it.
+        if let Err(error) = self.store.end_journal() {
+            self.fails(&Arc::new(error));
+        }
     }
 
     /// Appends the events of some jobs and answers each job.

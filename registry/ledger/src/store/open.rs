@@ -27,6 +27,9 @@ const PAGE_BYTES: u32 = 16 << 10;
 /// How long the journal may get before it is moved into the file.
 const JOURNAL_BYTES_MAX: i64 = 16 << 20;
 
+/// How long a log that is being closed waits for those who still read.
+const END_PATIENCE: Duration = Duration::from_secs(1);
+
 /// Files up to this size are read through when they are opened; larger ones while they are in use.
 const READ_THROUGH_BYTES_MAX: u64 = 64 << 20;
 
@@ -183,6 +186,14 @@ impl Store {
     pub(crate) fn trust_journal(&self) -> Result<(), StoreError> {
         let off = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
         off.map(drop).map_err(|it| self.error(it))
+    }
+
+    /// Moves all of the journal into the file, unless somebody reads for so long that it has to stay: then it is whole in
+    /// both together.
+    pub(crate) fn end_journal(&self) -> Result<(), StoreError> {
+        self.conn.busy_timeout(END_PATIENCE).map_err(|it| self.error(it))?;
+        let busy = self.conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+        busy.map(drop).map_err(|it| self.error(it))
     }
 
     fn migrate(&self) -> Result<(), OpenError> {

@@ -98,6 +98,22 @@ fn a_file_that_is_moved_away_is_not_written_to_and_the_log_goes_on_when_it_is_ba
 }
 
 #[test]
+fn a_log_that_is_closed_is_one_file() {
+    let mut rig = Rig::new();
+    let log = rig.open();
+    append(&log, post("0xA", 0, "one"));
+    // Readers keep connections of their own, which close later than the writer's.
+    assert_eq!(log.query(&Query::default()).unwrap().len(), 1);
+    let head = log.head();
+    drop(log);
+    let journal = rig.path().with_extension("sqlite-wal");
+    assert_eq!(fs::metadata(&journal).map_or(0, |it| it.len()), 0);
+    let mut other = Rig::new();
+    fs::copy(rig.path(), other.path()).unwrap();
+    assert_eq!(other.open().head(), head);
+}
+
+#[test]
 fn a_second_process_is_told_that_the_log_is_in_use() {
     let mut rig = Rig::new();
     let log = rig.open();
