@@ -94,6 +94,10 @@ impl Remote {
     pub(crate) fn on(state: &Path) -> anyhow::Result<Option<Self>> {
         let state = std::path::absolute(state).context("find the state folder")?;
         let socket = socket_path(&state);
+        // Most often no daemon runs, and nobody has to be asked for that.
+        if matches!(socket.try_exists(), Ok(false)) {
+            return Ok(None);
+        }
         match std::os::unix::net::UnixStream::connect(&socket) {
             Ok(_) => Self::of(Peer::Socket(socket)).map(Some),
             Err(error) => match error.kind() {

@@ -56,7 +56,7 @@ impl Default for Settings {
             parts_max: 4,
             part_bytes: 32 << 20,
             bytes_per_second_max: None,
-            memory_bytes_max: 16 << 20,
+            memory_bytes_max: 10 << 20,
             sync_bytes: 128 << 20,
             keep_free_bytes: 64 << 20,
             connect_time_max: Duration::from_secs(15),
