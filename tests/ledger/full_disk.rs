@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::*;
-use crate::support::peers;
+use crate::support::{events::send, peers};
 
 /// How often more events are sent, at most, until the disk is full.
 const SENT_MAX: u64 = 2000;
@@ -19,12 +19,7 @@ async fn a_full_disk_is_said_once_and_the_log_goes_on_when_there_is_room() {
     };
     assert_eq!(daemon.json("/readyz").await["log"], Value::Null);
     let key = SecretKey::from_bytes([9; 32]).unwrap();
-    let send = async |number: u64| {
-        let request = daemon.client().post(format!("{}/v1/events", daemon.url()));
-        let request = request.header("content-type", "application/json").body(post(&key, number));
-        let answer = request.send().await.unwrap();
-        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
-    };
+    let send = async |number: u64| send(&daemon, &post(&key, number)).await;
     let mut taken = 0;
     while taken < 10 {
         assert_eq!(send(taken).await.0, 200);

@@ -47,12 +47,17 @@ pub(crate) fn post(key: &SecretKey, number: u64) -> String {
     key.sign(Post::default().draft(operation), Scheme::SpecEip191).to_json()
 }
 
-/// Publishes an event that is taken.
-pub(crate) async fn publish(daemon: &Daemon, event: &str) -> Value {
+/// Sends an event, and returns the status and what is answered.
+pub(crate) async fn send(daemon: &Daemon, event: &str) -> (u16, Value) {
     let answer = daemon.client().post(format!("{}/v1/events", daemon.url()));
     let answer = answer.header("content-type", "application/json").body(event.to_owned());
     let answer = answer.send().await.unwrap();
-    let (status, text) = (answer.status(), answer.text().await.unwrap());
-    assert_eq!(status, 200, "{text}");
-    serde_json::from_str(&text).unwrap()
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// Publishes an event that is taken.
+pub(crate) async fn publish(daemon: &Daemon, event: &str) -> Value {
+    let (status, answer) = send(daemon, event).await;
+    assert_eq!(status, 200, "{answer}");
+    answer
 }

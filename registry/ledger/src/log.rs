@@ -25,7 +25,7 @@ mod writer;
 
 use std::{
     fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -48,7 +48,7 @@ use crate::{
     admission::{Policy, Refusal},
     event::Accepted,
     fold::Derived,
-    store::{OpenError, Store, StoreError},
+    store::{OpenError, Store, StoreError, beside},
 };
 
 /// How many jobs may wait for the writer.
@@ -230,9 +230,7 @@ impl Drop for Log {
 
 /// Takes the file for this process. The lock is gone with the process, however it ends.
 fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
+    let name = beside(path, ".lock");
     let io = |source| OpenError::Io { path: name.clone(), source };
     if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(io)?;

@@ -81,6 +81,13 @@ pub enum StoreError {
     },
 }
 
+/// Names what stands beside a log's file: SQLite's journal, the lock.
+pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
 impl FileId {
     fn at(path: &Path) -> io::Result<Self> {
         fs::metadata(path).map(|it| Self { device: it.dev(), inode: it.ino() })

@@ -56,6 +56,7 @@ impl Default for Settings {
             parts_max: 4,
             part_bytes: 32 << 20,
             bytes_per_second_max: None,
+            // With the program itself, still less than half of what `hf` takes: see `tests/bench/vault`.
             memory_bytes_max: 10 << 20,
             sync_bytes: 128 << 20,
             keep_free_bytes: 64 << 20,

@@ -107,7 +107,8 @@ fn eras(store: &Store, size: u64) -> Result<(Vec<Closed>, Names), DamageError> {
 /// Holds what is counted beside the events against them. All of it is written with each event: whatever comes from another
 /// time, such as the pages of a journal that was left beside a copy that was put back, does not fit.
 fn check_counted(store: &Store, events: u64) -> Result<(), DamageError> {
-    let Counted { ticks, clocks, head, tiles } = store.counted().map_err(row)?;
+    let Counted { ticks, clocks, head } = store.counted().map_err(row)?;
+    let tiles = store.leaf_tiles().map_err(row)?;
     let damaged = |what: String| Err(DamageError::Counted { events, what });
     if ticks != events {
         return damaged(format!("subspaces that count {ticks}"));
@@ -216,14 +217,14 @@ fn verify(store: &Store, from: u64, until: u64) -> Result<(), DamageError> {
 
 /// Holds the roots of the whole tiles of leaves between two places against the leaves.
 fn check_tiles(store: &Store, from: u64, until: u64) -> Result<(), DamageError> {
-    for tile in from.div_ceil(256)..until / 256 {
+    for tile in from.div_ceil(TILE_LEAVES)..until / TILE_LEAVES {
         let mut tree = Frontier::default();
-        for leaf in store.leaves(tile * 256, (tile + 1) * 256).map_err(row)? {
+        for leaf in store.leaves(tile * TILE_LEAVES, (tile + 1) * TILE_LEAVES).map_err(row)? {
             tree.push(leaf);
         }
         if store.tiles(0, tile, tile + 1).map_err(row)?.first() != Some(&tree.root()) {
             return Err(DamageError::Event {
-                seq: tile * 256,
+                seq: tile * TILE_LEAVES,
                 what: "its tile's root is another".to_owned(),
             });
         }

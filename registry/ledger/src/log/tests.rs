@@ -6,6 +6,7 @@ mod queue;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
     sync::Mutex,
 };
 

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{FileId, Store, StoreError};
+use super::{FileId, Store, StoreError, beside};
 
 /// What makes the file ours: "HLMK".
 const APPLICATION_ID: i64 = 0x484c_4d4b;
@@ -224,13 +224,6 @@ fn check_alone(path: &Path) -> Result<(), OpenError> {
         }
     }
     Ok(())
-}
-
-/// Names what SQLite keeps beside a file.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 /// Makes a complete file under another name, then gives it its own.

@@ -26,7 +26,7 @@ pub(crate) struct SpaceRow {
     pub(crate) clock: BTreeMap<Kind, u64>,
 }
 
-/// What all subspaces and the tree say together: by each of these, how many events there are.
+/// What all subspaces say together: by each of these, how many events there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Counted {
     /// The sum of all ticks.
@@ -35,8 +35,6 @@ pub(crate) struct Counted {
     pub(crate) clocks: u64,
     /// The newest event that is the last of a subspace, and its leaf.
     pub(crate) head: Option<(u64, Sha256)>,
-    /// How many whole tiles of leaves there are.
-    pub(crate) tiles: u64,
 }
 
 const COLUMNS: &str = "no, sid, tick, head, head_leaf, genesis, split";
@@ -56,7 +54,7 @@ impl Store {
         Ok(Some(space))
     }
 
-    /// Returns what is counted beside the events.
+    /// Returns what is counted of all subspaces.
     pub(crate) fn counted(&self) -> Result<Counted, StoreError> {
         let number = |sql: &str| Ok(self.one(sql, [], |row| row.get(0))?.unwrap_or_default());
         let head = "SELECT head, head_leaf FROM space WHERE head IS NOT NULL ORDER BY head DESC LIMIT 1";
@@ -64,7 +62,6 @@ impl Store {
             ticks: number("SELECT coalesce(sum(tick), 0) FROM space")?,
             clocks: number("SELECT coalesce(sum(n), 0) FROM clock")?,
             head: self.one(head, [], |row| Ok((row.get(0)?, Sha256::from_bytes(row.get(1)?))))?,
-            tiles: number("SELECT coalesce(max(n) + 1, 0) FROM tile WHERE level = 0")?,
         })
     }
 

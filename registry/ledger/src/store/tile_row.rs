@@ -24,6 +24,13 @@ impl Store {
         Ok(roots)
     }
 
+    /// Returns how many whole tiles of leaves there are.
+    pub(crate) fn leaf_tiles(&self) -> Result<u64, StoreError> {
+        let last: Option<Option<u64>> =
+            self.one("SELECT max(n) FROM tile WHERE level = 0", [], |row| row.get(0))?;
+        Ok(last.flatten().map_or(0, |it| it + 1))
+    }
+
     /// Writes the state of a fold after `size` events.
     pub(crate) fn put_snapshot(
         &self,
