@@ -19,6 +19,10 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 pub use self::{
@@ -43,6 +47,16 @@ pub(crate) struct Store {
     path: PathBuf,
     /// The file that was opened.
     file: FileId,
+    journal: Journal,
+}
+
+/// How long the journal is.
+#[derive(Clone, Debug)]
+struct Journal {
+    /// As it was after the last commit.
+    pages: Arc<AtomicI64>,
+    /// With so many it is moved into the file.
+    pages_max: i64,
 }
 
 /// Which file of the system something is, whatever it is called.
@@ -112,6 +126,17 @@ impl Store {
             let _ = self.run("ROLLBACK");
         }
         outcome
+    }
+
+    /// Moves the journal into the file if it has become long. That takes the disk some time, for which nobody should wait
+    /// who was promised an answer after a commit: SQLite itself would do it within the commit.
+    pub(crate) fn shorten_journal(&self) -> Result<(), StoreError> {
+        if self.journal.pages.load(Ordering::Relaxed) < self.journal.pages_max {
+            return Ok(());
+        }
+        // As far as nobody reads it; the rest waits for the next time.
+        let moved = self.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        moved.map_err(|it| self.error(it))
     }
 
     /// Runs `look` on the log as it is now, and takes the locks for that once and not for every row.

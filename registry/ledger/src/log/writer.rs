@@ -95,6 +95,9 @@ impl Writer {
                 }
             }
             self.answer(batch);
+            if let Err(error) = self.store.shorten_journal() {
+                self.fails(&Arc::new(error));
+            }
             jobs.wrote(events);
         }
         // The folds' state is written once more, so that the next start has nothing to apply.

@@ -3,12 +3,13 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, config::DbConfig, hooks::Wal};
 
-use super::{FileId, Store, StoreError, beside};
+use super::{FileId, Journal, Store, StoreError, beside};
 
 /// What makes the file ours: "HLMK".
 const APPLICATION_ID: i64 = 0x484c_4d4b;
@@ -157,7 +158,7 @@ impl Store {
             Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
             Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
         };
-        let conn =
+        let mut conn =
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(error)?;
         conn.busy_timeout(Duration::from_secs(10)).map_err(error)?;
         conn.set_prepared_statement_cache_capacity(64);
@@ -165,21 +166,29 @@ impl Store {
         let cache = if access == Access::Write { 32_000 } else { 8000 };
         let pragmas = format!("PRAGMA cache_size = -{cache}; PRAGMA temp_store = MEMORY;");
         conn.execute_batch(&pragmas).map_err(error)?;
+        let mut journal = Journal { pages: Arc::default(), pages_max: i64::MAX };
         if access == Access::Write {
             // Until all was looked at, the journal stays beside the file, also if this ends here.
             conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(error)?;
             // Without a meaning for a file that has its first page already.
             conn.pragma_update(None, "page_size", PAGE_BYTES).map_err(error)?;
             let page: i64 = conn.query_row("PRAGMA page_size", [], |row| row.get(0)).map_err(error)?;
-            let pages = JOURNAL_BYTES_MAX / page.max(512);
-            conn.execute_batch(&format!(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {pages};
-                 PRAGMA journal_size_limit = 67108864;"
-            ))
+            journal.pages_max = JOURNAL_BYTES_MAX / page.max(512);
+            // See `Store::shorten_journal`.
+            conn.execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
+                 PRAGMA journal_size_limit = 67108864;",
+            )
             .map_err(error)?;
+            let pages = Arc::clone(&journal.pages);
+            let note = move |_: &mut Wal, count: i32| {
+                pages.store(count.into(), Ordering::Relaxed);
+                Ok(())
+            };
+            conn.wal_hook(Some(note)).map_err(error)?;
         }
         let file = FileId::at(path).map_err(|_| StoreError::Gone { path: path.to_owned() })?;
-        Ok(Self { conn, path: path.to_owned(), file })
+        Ok(Self { conn, path: path.to_owned(), file, journal })
     }
 
     /// Lets the journal become part of the file for good: nothing is wrong with either.

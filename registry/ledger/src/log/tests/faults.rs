@@ -114,6 +114,23 @@ fn a_log_that_is_closed_is_one_file() {
 }
 
 #[test]
+fn the_journal_of_a_log_that_grows_and_grows_does_not() {
+    let mut rig = Rig::new();
+    let log = rig.open();
+    let content = "x".repeat(50_000);
+    for round in 0..30 {
+        let events = (0..16).map(|it| post("0xA", round * 16 + it, &content).into());
+        log.append(events.collect()).unwrap();
+        // Somebody reads all the while.
+        log.query(&Query { filter: Filter::default().limit(3), ..Query::default() }).unwrap();
+    }
+    let [file, journal] =
+        [rig.path(), rig.path().with_extension("sqlite-wal")].map(|it| fs::metadata(it).unwrap().len());
+    assert!(file > 12_000_000, "{file} bytes are in the file");
+    assert!(journal < 20_000_000, "{journal} bytes are in the journal");
+}
+
+#[test]
 fn a_second_process_is_told_that_the_log_is_in_use() {
     let mut rig = Rig::new();
     let log = rig.open();
