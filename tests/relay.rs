@@ -1,6 +1,8 @@
 //! The event relay as its clients meet it: over a real WebSocket, with real signatures.
 
-use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
+mod listeners;
+
+use std::{path::Path, process::Command, time::Duration};
 
 use base::{Clock as _, Sha256, SystemClock, UnixSeconds};
 use futures_util::SinkExt as _;
@@ -13,7 +15,7 @@ use crate::support::{
     daemon::Daemon,
     host::Said,
     peers,
-    relay::{Client, bare, draft, key, post, quiet},
+    relay::{Client, draft, key, post, quiet},
 };
 
 /// The tags that every operation has, then its own: `name=value` with `;` between.
@@ -317,65 +319,6 @@ async fn all_answered_in_order(daemon: &Daemon, events: &[Signed]) {
     };
     // A relay that has forgotten a client remembers it at its next ping, half a minute after the first.
     timeout(Duration::from_secs(20), answers).await.expect("nobody is left waiting for a ping");
-}
-
-/// How many clients watch at once.
-const WATCHERS: usize = 1000;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_watchers_hear_of_everything_though_one_never_reads() {
-    let (_host, daemon) = quiet(&[]).await;
-    let mut deaf = Client::of(&daemon, "/").await;
-    deaf.say(&json!(["REQ", "w", { "kinds": [30300] }])).await;
-    let mut watchers = Vec::new();
-    for _ in 0..WATCHERS {
-        let mut watcher = Client::of(&daemon, "/").await;
-        watcher.say(&json!(["REQ", "w", { "kinds": [30300], "limit": 0 }])).await;
-        watchers.push(watcher);
-    }
-    for watcher in &mut watchers {
-        assert_eq!(watcher.hear().await, json!(["EOSE", "w"]));
-    }
-    let mut author = Client::of(&daemon, "/").await;
-    let mut sent = BTreeSet::new();
-    for number in 0..5 {
-        let event = post(1, &format!("{number}{}", "x".repeat(100_000)));
-        assert_eq!(author.publish(&event).await[2], json!(true));
-        sent.insert(event.id().to_string());
-    }
-    for watcher in &mut watchers {
-        let mut heard = BTreeSet::new();
-        for _ in 0..sent.len() {
-            heard.insert(watcher.hear().await[2]["id"].as_str().unwrap().to_owned());
-        }
-        assert_eq!(heard, sent);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_never_reads_is_let_go_and_the_others_miss_nothing() {
-    let mut host = bare(&["client_queue_max = 64"]).await;
-    host.http = vec!["write_seconds_max = 1".to_owned()];
-    let daemon = Daemon::start(&host);
-    let mut deaf = Client::with_little_room(&daemon).await;
-    deaf.say(&json!(["REQ", "w", { "kinds": [30300] }])).await;
-    let mut watcher = Client::of(&daemon, "/").await;
-    watcher.say(&json!(["REQ", "w", { "kinds": [30300] }])).await;
-    assert_eq!(watcher.hear().await, json!(["EOSE", "w"]));
-    let mut author = Client::of(&daemon, "/").await;
-    let let_go = "hallmark_relay_sessions_ended_total{cause=\"slow\"}";
-    // What the system keeps for the deaf one has an end, and then the relay's patience has.
-    for number in 0..200 {
-        let event = post(1, &format!("{number}{}", "x".repeat(400_000)));
-        assert_eq!(author.publish(&event).await[2], json!(true));
-        assert_eq!(watcher.hear().await[2]["id"], json!(event.id()));
-        if daemon.counter(let_go).await == Some(1) {
-            assert_eq!(daemon.counter("hallmark_relay_sessions").await, Some(2));
-            assert_eq!(daemon.counter("hallmark_relay_subscriptions").await, Some(1));
-            return;
-        }
-    }
-    panic!("the deaf one is still there");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -38,12 +38,12 @@ use axum::{
     middleware,
     response::{IntoResponse as _, Response},
 };
-use tokio::sync::Semaphore;
+use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 use tower_http::{catch_panic::CatchPanicLayer, cors::CorsLayer};
 use vault::Shelf;
 
-use self::{api::Document, guard::Guard, uses::Uses};
+use self::{api::Document, guard::Guard, relay::Hall, uses::Uses};
 pub(crate) use self::{
     api::text as contract, bytes::Face, health::GraphStanding, lineage::CardView, problem::Problem,
 };
@@ -59,6 +59,8 @@ struct Inner {
     engine: EngineHandle,
     shelf: Shelf,
     ledger: Option<Ledger>,
+    /// Where the relay's clients listen, if there is a log.
+    hall: Option<Arc<Hall>>,
     settings: HttpConfig,
     guard: Guard,
     uses: Uses,
@@ -82,10 +84,12 @@ impl App {
         let guard = Guard::new(&settings)?;
         let watchers = Arc::new(Semaphore::new(settings.watchers_max));
         let cors = cors::layer(&settings.cors_origins)?;
+        let hall = ledger.as_ref().map(|it| Arc::new(Hall::open(it, &Handle::current())));
         let inner = Inner {
             engine,
             shelf,
             ledger,
+            hall,
             settings,
             guard,
             metrics,
@@ -114,6 +118,10 @@ impl App {
     /// Returns the log of signed events, if this host keeps one.
     fn ledger(&self) -> Result<&Ledger, Problem> {
         self.0.ledger.as_ref().ok_or_else(ledger::switched_off)
+    }
+
+    fn hall(&self) -> Result<&Arc<Hall>, Problem> {
+        self.0.hall.as_ref().ok_or_else(ledger::switched_off)
     }
 
     pub(crate) fn settings(&self) -> &HttpConfig {

@@ -63,7 +63,7 @@ pub(crate) struct LedgerConfig {
     pub(crate) graph_bytes_max: usize,
     /// How many clients the relay serves at once.
     pub(crate) clients_max: usize,
-    /// How many answers may wait for a client that does not read; one more ends it.
+    /// How many events may wait for a client that does not read; one more ends it.
     pub(crate) client_queue_max: usize,
 }
 

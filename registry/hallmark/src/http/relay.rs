@@ -2,11 +2,13 @@
 //! socket, the threads and the clock.
 //!
 //! - One task for each client. What it sends is taken in order, its answers come in that order too.
-//! - Nothing is queued for a client but what the log tells everybody. Who does not read in time, or falls behind that,
-//!   is let go.
+//! - What comes into the log is told by a few criers, who send it to whoever waits for it. Only so much is kept for a
+//!   client that does not read; who reads nothing in time, or falls behind by more, is let go.
 //! - Signatures are checked on a few threads, whoever sends them; an event is acknowledged once it is on disk.
 
 mod client;
+mod hall;
+mod line;
 
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use axum::{
 };
 use ledger::relay::Document;
 
+pub(super) use self::hall::Hall;
 use super::{App, Problem};
 use crate::ledger::Ledger;
 
@@ -78,7 +81,7 @@ fn greeting() -> Response {
 }
 
 fn enter(app: &App, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
-    let ledger = app.ledger()?.clone();
+    let (ledger, hall) = (app.ledger()?.clone(), Arc::clone(app.hall()?));
     let seat = Arc::clone(ledger.seats()).try_acquire_owned().map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-clients", "Too many clients of the relay")
             .detail("all places are taken")
@@ -92,7 +95,7 @@ fn enter(app: &App, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
         .max_message_size(frame_bytes_max + ENVELOPE_BYTES_MAX)
         .max_frame_size(frame_bytes_max + ENVELOPE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        client::serve(ledger, socket, write_time_max).await;
+        client::serve(ledger, hall, socket, write_time_max).await;
         drop(seat);
     }))
 }

@@ -28,6 +28,8 @@ use crate::{
 const CREDENTIAL: &str = "signing-key";
 /// How many may look at the graph at once: evaluating a card keeps a core busy.
 const LOOKERS_MAX: usize = 2;
+/// How many events those who listen to the log may be behind before they have to read on in it.
+const NEWS_MAX: usize = 1024;
 /// How many readers may be at the file at once.
 const READERS_MAX: usize = 16;
 
@@ -58,7 +60,7 @@ impl Ledger {
                 checkpoint_key.origin()
             );
         }
-        let accepted = broadcast::Sender::new(config.client_queue_max.max(16));
+        let accepted = broadcast::Sender::new(NEWS_MAX);
         let (members, bell) = (Arc::new(Live::<Membership>::default()), accepted.clone());
         let (growth, own) = (Arc::new(Notify::new()), key.address());
         let grows = Arc::clone(&growth);

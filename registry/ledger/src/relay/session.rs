@@ -159,7 +159,7 @@ impl Session {
     }
 
     /// Returns the answer to an event that the log has decided on.
-    pub fn outcome(&self, id: EventId, outcome: &Result<Outcome, AppendError>) -> String {
+    pub fn outcome(id: EventId, outcome: &Result<Outcome, AppendError>) -> String {
         match outcome {
             Ok(Outcome::Accepted(it)) => reply::ok(id, true, &place(it)),
             Ok(Outcome::Duplicate(it)) => {

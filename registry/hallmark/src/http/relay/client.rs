@@ -1,37 +1,25 @@
-//! One client of the relay: its socket, its session, and what it waits for.
+//! One client of the relay: what its task waits for, and does with its line.
 
 mod bell;
 mod pipeline;
 mod stored;
 
-use std::{
-    future::{pending, poll_fn},
-    ops::ControlFlow,
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, ops::ControlFlow, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use base::{Clock as _, SystemClock, hex};
-use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
-use ledger::{
-    Accepted,
-    relay::{Session, Step},
-};
+use futures_util::FutureExt as _;
+use ledger::relay::{Session, Step};
 use rand::RngCore as _;
-use tokio::{
-    sync::broadcast::{
-        self,
-        error::{RecvError, TryRecvError},
-    },
-    time::{Instant, MissedTickBehavior, interval, timeout},
-};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use self::{
     bell::Bell,
     pipeline::{Pipeline, Stage},
+};
+use super::{
+    hall::{Hall, Place},
+    line::{Line, Missed},
 };
 use crate::{ledger::Ledger, metrics::Seated};
 
@@ -56,32 +44,37 @@ enum End {
 
 struct Client {
     ledger: Ledger,
-    session: Session,
-    socket: WebSocket,
+    line: Arc<Line>,
+    bell: Bell,
+    hall: Arc<Hall>,
+    /// Only while there is a subscription.
+    place: Option<Place>,
     seated: Seated,
     write_time_max: Duration,
     pipeline: Pipeline,
-    /// What comes into the log; heard only while there is a subscription, since every event wakes whoever listens.
-    news: Option<News>,
 }
 
-type News = broadcast::Receiver<Arc<Accepted>>;
 type Heard = Result<Message, axum::Error>;
 
-/// What comes from without, which is seldom: most of what a client's task is woken for comes from the log.
-enum Outside {
+/// What a client's task is woken for.
+enum Call {
     Stopped,
+    /// A crier could not send all that came into the log.
+    Stirred,
     Message(Option<Heard>),
     Ping,
+    Stage(Stage),
 }
 
 /// Serves one client until it goes or has to.
-pub(super) async fn serve(ledger: Ledger, socket: WebSocket, write_time_max: Duration) {
+pub(super) async fn serve(ledger: Ledger, hall: Arc<Hall>, socket: WebSocket, write_time_max: Duration) {
     let mut challenge = [0; 16];
     rand::rng().fill_bytes(&mut challenge);
     let (session, steps) = Session::new(Arc::clone(ledger.relay()), hex::text(&challenge), SystemClock.now());
     let (seated, pipeline) = (ledger.metrics().session(), Pipeline::default());
-    let mut client = Client { ledger, session, socket, seated, write_time_max, pipeline, news: None };
+    let (bell, news_max) = (Bell::default(), ledger.config().client_queue_max);
+    let line = Arc::new(Line::new(session, socket, bell.waker().clone(), news_max));
+    let mut client = Client { ledger, line, bell, hall, place: None, seated, write_time_max, pipeline };
     let end = match client.take(steps).await {
         ControlFlow::Break(end) => end,
         ControlFlow::Continue(()) => client.run().await,
@@ -96,38 +89,46 @@ impl Client {
         let mut pings = interval(PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Instant::now();
-        let bell = Bell::default();
         loop {
+            if let ControlFlow::Break(end) = self.settle().await {
+                return end;
+            }
             let has_room = self.pipeline.has_room();
             let outside = poll_fn(|context| {
-                bell.poll(context, |context| {
+                self.bell.poll(context, |context| {
                     if stopped.as_mut().poll(context).is_ready() {
-                        return Poll::Ready(Outside::Stopped);
+                        return Poll::Ready(Call::Stopped);
+                    }
+                    if self.line.is_stirred() {
+                        return Poll::Ready(Call::Stirred);
                     }
                     if !has_room {
                         // The socket is left out, and has to be looked at as soon as there is room.
-                        bell.ring();
-                    } else if let Poll::Ready(message) = self.socket.poll_next_unpin(context) {
-                        return Poll::Ready(Outside::Message(message));
+                        self.bell.ring();
+                    } else if let Poll::Ready(message) = self.line.poll_hear(context) {
+                        return Poll::Ready(Call::Message(message));
                     }
-                    pings.poll_tick(context).map(|_| Outside::Ping)
+                    pings.poll_tick(context).map(|_| Call::Ping)
                 })
             });
-            let done = tokio::select! {
+            let call = tokio::select! {
                 biased;
-                outside = outside => match outside {
-                    Outside::Stopped => return End::Stopped,
-                    Outside::Message(message) => {
-                        heard = Instant::now();
-                        self.hear_all(message).await
-                    }
-                    Outside::Ping if has_room && heard.elapsed() > SILENCE_MAX => {
-                        return End::Sent("nothing was heard for too long");
-                    }
-                    Outside::Ping => self.send(Message::Ping(Vec::new().into())).await,
-                },
-                Some(stage) = self.pipeline.next() => self.go_on(stage).await,
-                news = next(&mut self.news) => self.tell(news).await,
+                call = outside => call,
+                Some(stage) = self.pipeline.next() => Call::Stage(stage),
+            };
+            self.line.rise();
+            let done = match call {
+                Call::Stopped => return End::Stopped,
+                Call::Stirred => ControlFlow::Continue(()),
+                Call::Message(message) => {
+                    heard = Instant::now();
+                    self.hear_all(message).await
+                }
+                Call::Ping if has_room && heard.elapsed() > SILENCE_MAX => {
+                    return End::Sent("nothing was heard for too long");
+                }
+                Call::Ping => self.feed(Message::Ping(Vec::new().into())).await,
+                Call::Stage(stage) => self.go_on(stage).await,
             };
             if let ControlFlow::Break(end) = done {
                 return end;
@@ -138,13 +139,33 @@ impl Client {
                     return end;
                 }
             }
-            self.seated.holds(self.session.subscriptions());
-            if self.session.subscriptions() == 0 {
-                self.news = None;
+            let subscriptions = self.line.state().session.subscriptions();
+            self.seated.holds(subscriptions);
+            if subscriptions == 0 {
+                self.place = None;
             }
-            if let ControlFlow::Break(end) = self.flush().await {
-                return end;
+        }
+    }
+
+    /// Sends all that there is to send, and lets the criers have the line.
+    async fn settle(&mut self) -> ControlFlow<End> {
+        loop {
+            while let Some(frames) = self.next_news()? {
+                for frame in frames {
+                    self.say(frame).await?;
+                }
             }
+            self.flush().await?;
+            if self.line.rest() {
+                return ControlFlow::Continue(());
+            }
+        }
+    }
+
+    fn next_news(&self) -> ControlFlow<End, Option<Vec<String>>> {
+        match self.line.next_news() {
+            Ok(frames) => ControlFlow::Continue(frames),
+            Err(Missed) => ControlFlow::Break(End::Slow("too slow: more came in than was read")),
         }
     }
 
@@ -156,7 +177,8 @@ impl Client {
             if !self.pipeline.has_room() {
                 break;
             }
-            let Some(message) = self.socket.next().now_or_never() else { break };
+            let message = poll_fn(|context| self.line.poll_hear(context)).now_or_never();
+            let Some(message) = message else { break };
             self.hear(message).await?;
         }
         self.pipeline.check(&self.ledger);
@@ -166,7 +188,7 @@ impl Client {
     async fn hear(&mut self, message: Option<Heard>) -> ControlFlow<End> {
         match message {
             Some(Ok(Message::Text(frame))) => {
-                let steps = self.session.receive(frame.as_str(), SystemClock.now());
+                let steps = self.line.state().session.receive(frame.as_str(), SystemClock.now());
                 self.take(steps).await
             }
             Some(Ok(Message::Binary(_))) => {
@@ -182,10 +204,10 @@ impl Client {
     async fn take(&mut self, steps: Vec<Step>) -> ControlFlow<End> {
         for step in steps {
             match step {
-                Step::Send(frame) => self.feed(frame).await?,
+                Step::Send(frame) => self.say(frame).await?,
                 Step::Refuse(why, frame) => {
                     self.ledger.metrics().event(why);
-                    self.feed(frame).await?;
+                    self.say(frame).await?;
                 }
                 Step::End(why) => {
                     self.flush().await?;
@@ -211,13 +233,14 @@ impl Client {
             Stage::Checked(checked) => {
                 let mut done = ControlFlow::Continue(());
                 for verified in checked {
-                    let steps = match verified.map(|it| self.session.verified(it)) {
+                    let verified = verified.map(|it| self.line.state().session.verified(it));
+                    let steps = match verified {
                         Ok(Ok(prepared)) => {
                             self.pipeline.keep(prepared);
                             continue;
                         }
                         Ok(Err(instead)) => vec![instead],
-                        Err(error) => self.session.rejected(&error, SystemClock.now()),
+                        Err(error) => self.line.state().session.rejected(&error, SystemClock.now()),
                     };
                     done = self.take(steps).await;
                     if done.is_break() {
@@ -230,53 +253,31 @@ impl Client {
             }
             Stage::Settled(settled) => {
                 for (id, outcome) in settled {
-                    let frame = self.session.outcome(id, &outcome);
-                    self.feed(frame).await?;
+                    let frame = Session::outcome(id, &outcome);
+                    self.say(frame).await?;
                 }
             }
         }
         ControlFlow::Continue(())
     }
 
-    /// Sends what came into the log, and what came right behind it.
-    async fn tell(&mut self, news: Result<Arc<Accepted>, RecvError>) -> ControlFlow<End> {
-        let mut news = Some(news);
-        while let Some(next) = news {
-            match next {
-                Ok(accepted) => {
-                    for frame in self.session.live(&accepted) {
-                        self.feed(frame).await?;
-                    }
-                }
-                Err(RecvError::Lagged(_)) => {
-                    return ControlFlow::Break(End::Slow("too slow: more came in than was read"));
-                }
-                Err(RecvError::Closed) => return ControlFlow::Break(End::Stopped),
-            }
-            news = match self.news.as_mut().map(News::try_recv) {
-                Some(Ok(it)) => Some(Ok(it)),
-                Some(Err(TryRecvError::Lagged(by))) => Some(Err(RecvError::Lagged(by))),
-                _ => None,
-            };
-        }
-        ControlFlow::Continue(())
+    async fn say(&mut self, frame: String) -> ControlFlow<End> {
+        self.feed(Message::Text(frame.into())).await
     }
 
-    /// Puts a frame into the socket's buffer; waits, within a bound, if that is full.
-    async fn feed(&mut self, frame: String) -> ControlFlow<End> {
-        in_time(self.write_time_max, self.socket.feed(Message::Text(frame.into()))).await
-    }
-
-    async fn send(&mut self, message: Message) -> ControlFlow<End> {
-        in_time(self.write_time_max, self.socket.send(message)).await
+    /// Puts a message into the socket's buffer; waits, within a bound, if that is full.
+    async fn feed(&mut self, message: Message) -> ControlFlow<End> {
+        let mut message = Some(message);
+        in_time(self.write_time_max, poll_fn(|context| self.line.poll_feed(context, &mut message))).await
     }
 
     async fn flush(&mut self) -> ControlFlow<End> {
-        in_time(self.write_time_max, self.socket.flush()).await
+        in_time(self.write_time_max, poll_fn(|context| self.line.poll_flush(context))).await
     }
 
     /// Says why, if somebody may still listen.
-    async fn close(&mut self, end: End) {
+    async fn close(mut self, end: End) {
+        self.place = None;
         let (cause, code, reason) = match end {
             End::Gone => return self.ledger.metrics().session_ended("gone"),
             End::Stopped => ("stopped", close_code::AWAY, "the relay stops"),
@@ -287,15 +288,8 @@ impl Client {
         tracing::debug!("A client of the relay was let go: {reason}");
         let frame = CloseFrame { code, reason: reason.into() };
         // Whoever does not read does not hear it either.
-        drop(timeout(Duration::from_secs(1), self.socket.send(Message::Close(Some(frame)))).await);
-    }
-}
-
-/// Waits for what comes into the log; for ever if nobody listens.
-async fn next(news: &mut Option<News>) -> Result<Arc<Accepted>, RecvError> {
-    match news {
-        Some(news) => news.recv().await,
-        None => pending().await,
+        let goodbye = async { (self.feed(Message::Close(Some(frame))).await, self.flush().await) };
+        drop(timeout(Duration::from_secs(1), goodbye).await);
     }
 }
 

@@ -34,6 +34,11 @@ impl Default for Bell {
 }
 
 impl Bell {
+    /// Returns what rings it.
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
     /// Has the next [`Bell::poll`] look, whoever calls.
     pub(super) fn ring(&self) {
         self.wire.rang.store(true, Ordering::Release);

@@ -16,16 +16,21 @@ const ANSWER_BYTES_MAX: usize = 32 << 20;
 impl Client {
     /// Sends the stored events that a subscription asks for.
     pub(super) async fn read(&mut self, id: SubscriptionId, filters: Arc<[Filter]>) -> ControlFlow<End> {
-        // It listens before it looks how far the log is, so that nothing comes between the two.
-        self.news.get_or_insert_with(|| self.ledger.accepted());
-        let size = self.ledger.log().head().0;
-        self.session.begin(&id, size);
-        let proved = self.session.proved();
+        // It listens before it looks how far the log is, and is told nothing while it looks: so nothing comes between.
+        if self.place.is_none() {
+            self.place = self.hall.enter(&self.line);
+        }
+        let (size, proved) = {
+            let mut state = self.line.state();
+            let (size, _) = self.ledger.log().head();
+            state.session.begin(&id, size);
+            (size, state.session.proved().clone())
+        };
         let found = self
             .ledger
             .read_here(|ledger| {
                 let (mut found, mut left, mut is_cut) = (Vec::<String>::new(), ANSWER_BYTES_MAX, false);
-                relay::stored(ledger.log(), ledger.relay(), &filters, size, proved, |it| {
+                relay::stored(ledger.log(), ledger.relay(), &filters, size, &proved, |it| {
                     let Some(rest) = left.checked_sub(it.json.len()) else {
                         is_cut = true;
                         return ControlFlow::Break(());
@@ -41,31 +46,31 @@ impl Client {
             Ok(found) => found,
             Err(error) => {
                 tracing::error!("A subscription could not be answered: {error:#}");
-                let frame = self.session.failed(&id);
-                return self.feed(frame).await;
+                let frame = self.line.state().session.failed(&id);
+                return self.say(frame).await;
             }
         };
         for frame in found {
-            self.feed(frame).await?;
+            self.say(frame).await?;
         }
         if is_cut {
             let text =
                 format!("{id}: the answer was cut at {ANSWER_BYTES_MAX} bytes; ask for the rest with until");
-            self.feed(serde_json::json!(["NOTICE", text]).to_string()).await?;
+            self.say(serde_json::json!(["NOTICE", text]).to_string()).await?;
         }
-        self.feed(Session::end_of_stored(&id)).await
+        self.say(Session::end_of_stored(&id)).await
     }
 
     pub(super) async fn count(&mut self, id: SubscriptionId, filters: Arc<[Filter]>) -> ControlFlow<End> {
-        let proved = self.session.proved().clone();
+        let proved = self.line.state().session.proved().clone();
         let count = move |ledger: &Ledger| relay::count(ledger.log(), ledger.relay(), &filters, &proved);
         let frame = match self.ledger.read(count).await {
             Ok((count, is_all)) => Session::counted(&id, count, is_all),
             Err(error) => {
                 tracing::error!("A count could not be made: {error:#}");
-                self.session.failed(&id)
+                self.line.state().session.failed(&id)
             }
         };
-        self.feed(frame).await
+        self.say(frame).await
     }
 }

@@ -1,0 +1,146 @@
+//! The line to one client of the relay: its socket and its session, which its own task and a crier take turns with.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
+};
+
+use axum::extract::ws::{Message, WebSocket};
+use futures_util::{SinkExt as _, StreamExt as _};
+use ledger::{Accepted, relay::Session};
+
+/// Whoever holds the state may say something: only whole frames are ever put into the socket.
+pub(super) struct Line {
+    state: Mutex<State>,
+    /// Calls the client's task.
+    task: Waker,
+    /// How many events may wait for the task to send them.
+    news_max: usize,
+}
+
+pub(super) struct State {
+    pub(super) session: Session,
+    socket: WebSocket,
+    /// Whether the task waits, and all that was said is sent: only then somebody else may say something.
+    rests: bool,
+    /// What came into the log since it does not rest, of what the client asks for.
+    news: VecDeque<Arc<Accepted>>,
+    /// Whether more came than may wait.
+    has_missed: bool,
+}
+
+/// A client that does not read as fast as its news come.
+pub(super) struct Missed;
+
+impl Line {
+    pub(super) fn new(session: Session, socket: WebSocket, task: Waker, news_max: usize) -> Self {
+        let state = State { session, socket, rests: false, news: VecDeque::new(), has_missed: false };
+        Self { state: Mutex::new(state), task, news_max }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the client of events as far as it asks for them, at once if that is possible.
+    pub(super) fn tell(&self, round: &[Arc<Accepted>]) {
+        let mut state = self.state();
+        let rested = state.rests;
+        // What cannot be sent now is the task's: it is called as soon as there is room, and has patience only so long.
+        let context = &mut Context::from_waker(&self.task);
+        let (mut is_said, mut is_kept) = (false, false);
+        for accepted in round {
+            let frames = state.session.live(accepted);
+            if frames.is_empty() {
+                continue;
+            }
+            state.rests =
+                state.rests && matches!(state.socket.poll_ready_unpin(context), Poll::Ready(Ok(())));
+            if state.rests {
+                is_said = true;
+                for frame in frames {
+                    state.rests &= state.socket.start_send_unpin(Message::Text(frame.into())).is_ok();
+                }
+            } else {
+                is_kept = true;
+                state.keep(accepted, self.news_max);
+            }
+        }
+        if is_said && !matches!(state.socket.poll_flush_unpin(context), Poll::Ready(Ok(()))) {
+            state.rests = false;
+        }
+        let is_over = rested && !state.rests;
+        drop(state);
+        if is_kept || is_over {
+            self.task.wake_by_ref();
+        }
+    }
+
+    /// Notes that the client cannot be told of all that it asked for.
+    pub(super) fn miss(&self) {
+        self.state().has_missed = true;
+        self.task.wake_by_ref();
+    }
+
+    /// Lets others say something from now on, unless there is something for the task to do.
+    pub(super) fn rest(&self) -> bool {
+        let mut state = self.state();
+        state.rests = state.news.is_empty() && !state.has_missed;
+        state.rests
+    }
+
+    /// Says whether a crier has left the task something to do.
+    pub(super) fn is_stirred(&self) -> bool {
+        !self.state().rests
+    }
+
+    /// Takes the line for the task alone. Whatever is said from now on waits for it.
+    pub(super) fn rise(&self) {
+        self.state().rests = false;
+    }
+
+    /// Takes the frames of the next event that came in meanwhile; `None` if there is none.
+    pub(super) fn next_news(&self) -> Result<Option<Vec<String>>, Missed> {
+        let mut state = self.state();
+        if state.has_missed {
+            return Err(Missed);
+        }
+        let next = state.news.pop_front();
+        Ok(next.map(|it| state.session.live(&it)))
+    }
+
+    /// Takes the next message of the client.
+    pub(super) fn poll_hear(&self, context: &mut Context<'_>) -> Poll<Option<Result<Message, axum::Error>>> {
+        self.state().socket.poll_next_unpin(context)
+    }
+
+    /// Puts a message into the socket's buffer, as soon as that has room.
+    pub(super) fn poll_feed(
+        &self,
+        context: &mut Context<'_>,
+        message: &mut Option<Message>,
+    ) -> Poll<Result<(), axum::Error>> {
+        let mut state = self.state();
+        ready!(state.socket.poll_ready_unpin(context))?;
+        Poll::Ready(message.take().map_or(Ok(()), |it| state.socket.start_send_unpin(it)))
+    }
+
+    /// Sends what is in the socket's buffer.
+    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+        self.state().socket.poll_flush_unpin(context)
+    }
+}
+
+impl State {
+    fn keep(&mut self, accepted: &Arc<Accepted>, news_max: usize) {
+        if self.news.len() < news_max {
+            self.news.push_back(Arc::clone(accepted));
+        } else {
+            self.has_missed = true;
+            // Nobody will send them any more.
+            drop(mem::take(&mut self.news));
+        }
+    }
+}
