@@ -4,6 +4,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     ops::Range,
     sync::{
         Arc,
@@ -19,11 +20,12 @@ use ledger::{
     Scheme, SecretKey, Sid, Signed,
     kinds::{Dataset, Operation, Post},
 };
+use rustix::{buffer::spare_capacity, event::epoll};
 use serde_json::json;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
-    sync::{Barrier, broadcast, mpsc},
+    sync::{broadcast, mpsc},
 };
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async_with_config,
@@ -255,32 +257,24 @@ fn begin_on_one_thread<T: Send + 'static>(
 
 /// Times how long an event takes from its author to each of many subscribers.
 async fn fan_out(url: String, subscribers: usize) -> Duration {
-    let url = url.as_str();
-    let (heard, mut times) = mpsc::channel(subscribers * 2);
-    let ready = Arc::new(Barrier::new(subscribers + 1));
     let events: Vec<String> = (0..TOLD).map(|it| post(it).to_json()).collect();
-    let frames = frames(&events);
+    let mut sockets = Vec::with_capacity(subscribers);
     for _ in 0..subscribers {
-        let mut line = line(url).await;
+        let mut line = line(&url).await;
         say(&mut line, r#"["REQ","w",{"kinds":[30300],"limit":0}]"#.to_owned()).await;
-        let (heard, ready, frames) = (heard.clone(), Arc::clone(&ready), Arc::clone(&frames));
-        tokio::spawn(async move {
-            settle(&mut line).await;
-            ready.wait().await;
-            let MaybeTlsStream::Plain(socket) = line.get_mut() else { panic!("a line without TLS") };
-            hear_frames(socket, &frames, &heard).await;
-        });
+        settle(&mut line).await;
+        let MaybeTlsStream::Plain(socket) = line.into_inner() else { panic!("a line without TLS") };
+        sockets.push(socket.into_std().expect("a socket"));
     }
-    ready.wait().await;
-    let mut author = line(url).await;
+    let mut times = hear_frames(sockets, frames(&events));
+    let mut author = line(&url).await;
     let mut all = Vec::new();
     for event in events {
         let frame = format!("[\"EVENT\",{event}]");
         let begun = Instant::now();
         say(&mut author, frame).await;
-        for _ in 0..subscribers {
-            all.push(times.recv().await.expect("they all hear it").duration_since(begun));
-        }
+        let times = times.recv().await.expect("they all hear it");
+        all.extend(times.into_iter().map(|it| it.duration_since(begun)));
         assert!(hear(&mut author).await.contains(",true,"));
     }
     p99(all)
@@ -311,20 +305,41 @@ fn frames(events: &[String]) -> Arc<[Vec<u8>]> {
     events.iter().map(|it| frame(&format!("[\"EVENT\",\"w\",{it}]"))).collect()
 }
 
-/// Waits for the very bytes of some frames, and says when each was there. A thousand subscribers that take frames apart
-/// keep a core as busy as the relay itself is; these leave it as much of the machine as they can.
-async fn hear_frames(socket: &mut TcpStream, frames: &[Vec<u8>], heard: &mpsc::Sender<Instant>) {
-    let mut bytes = [0; READ_BYTES];
-    for frame in frames {
-        let mut length = 0;
-        while length < frame.len() {
-            let more = socket.read(&mut bytes[length..]).await.expect("the other end goes on");
-            assert!(more > 0, "the other end closed");
-            length += more;
+/// Waits on many sockets for the very bytes of some frames, on a thread that does nothing else, and tells of each frame
+/// when it was there, socket by socket. A task for each of a thousand subscribers would keep a core busier than the
+/// relay does, and it is the relay that is timed.
+fn hear_frames(sockets: Vec<std::net::TcpStream>, frames: Arc<[Vec<u8>]>) -> mpsc::Receiver<Vec<Instant>> {
+    let (heard, times) = mpsc::channel(1);
+    thread::spawn(move || {
+        let waiting = epoll::create(epoll::CreateFlags::CLOEXEC).expect("a queue");
+        for (number, socket) in (0..).zip(&sockets) {
+            socket.set_nonblocking(true).expect("a socket");
+            let data = epoll::EventData::new_u64(number);
+            epoll::add(&waiting, socket, data, epoll::EventFlags::IN).expect("it waits");
         }
-        assert!(bytes[..length] == **frame, "{}", String::from_utf8_lossy(&bytes[..length]));
-        heard.send(Instant::now()).await.expect("somebody counts");
-    }
+        let (mut ready, mut bytes) = (Vec::with_capacity(sockets.len()), [0; READ_BYTES]);
+        for frame in frames.iter() {
+            let (mut lengths, mut all) = (vec![0; sockets.len()], Vec::with_capacity(sockets.len()));
+            while all.len() < sockets.len() {
+                ready.clear();
+                epoll::wait(&waiting, spare_capacity(&mut ready), None).expect("something came");
+                for event in &ready {
+                    let number = usize::try_from(event.data.u64()).expect("one of the sockets");
+                    let length = &mut lengths[number];
+                    let more = (&sockets[number]).read(&mut bytes).expect("the other end goes on");
+                    assert!(more > 0, "the other end closed");
+                    // Nobody sends the next frame before all have this one.
+                    assert!(frame.get(*length..*length + more) == Some(&bytes[..more]), "socket {number}");
+                    *length += more;
+                    if *length == frame.len() {
+                        all.push(Instant::now());
+                    }
+                }
+            }
+            heard.blocking_send(all).expect("somebody counts");
+        }
+    });
+    times
 }
 
 /// Times how long the same bytes take through a bare broadcast channel, to as many tasks.
@@ -372,14 +387,13 @@ async fn bare_sockets(subscribers: usize) -> Duration {
         }
     });
     let telling = async move {
-        let (heard, mut times) = mpsc::channel(subscribers * 2);
         let events: Vec<String> = (0..TOLD).map(|it| post(it).to_json()).collect();
-        let frames = frames(&events);
+        let (frames, mut sockets) = (frames(&events), Vec::with_capacity(subscribers));
         for _ in 0..subscribers {
-            let mut socket = TcpStream::connect(address).await.expect("a connection");
-            let (heard, frames) = (heard.clone(), Arc::clone(&frames));
-            tokio::spawn(async move { hear_frames(&mut socket, &frames, &heard).await });
+            let socket = TcpStream::connect(address).await.expect("a connection");
+            sockets.push(socket.into_std().expect("a socket"));
         }
+        let mut times = hear_frames(sockets, Arc::clone(&frames));
         while sender.receiver_count() < subscribers {
             tokio::task::yield_now().await;
         }
@@ -388,9 +402,8 @@ async fn bare_sockets(subscribers: usize) -> Duration {
             let frame: Arc<[u8]> = frame.as_slice().into();
             let begun = Instant::now();
             sender.send(frame).expect("somebody listens");
-            for _ in 0..subscribers {
-                all.push(times.recv().await.expect("they all hear it").duration_since(begun));
-            }
+            let times = times.recv().await.expect("they all hear it");
+            all.extend(times.into_iter().map(|it| it.duration_since(begun)));
         }
         p99(all)
     };
