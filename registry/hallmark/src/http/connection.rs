@@ -20,13 +20,17 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::IntoResponse as _,
 };
-use hyper::{Request, Version, body::Incoming, service::service_fn};
+use bytes::Bytes;
+use hyper::{Request, Version, body::Incoming, service::service_fn, upgrade::Upgraded};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    server::{
+        conn::auto::{Builder, upgrade::downcast},
+        graceful::GracefulShutdown,
+    },
 };
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
     sync::Semaphore,
     time::{sleep, timeout},
 };
@@ -37,6 +41,7 @@ use self::stream::{Patience, Socket, Stream};
 pub(super) use self::{
     leash::{Leash, Reading},
     outbox::{Outbox, PART_BYTES_MAX},
+    stream::{Passed, Wire},
 };
 use super::{App, Problem, guard::Peer};
 use crate::{metrics::Metrics, quiet::Quiet, serve::Doors};
@@ -228,6 +233,17 @@ impl Host {
             drop(seat);
         });
     }
+}
+
+/// Takes a connection that speaks another protocol from now on out of the HTTP library, with what was read of it; `None`
+/// if it is none of ours.
+pub(super) fn take_over(upgraded: Upgraded) -> Option<(Box<dyn Wire>, Bytes)> {
+    wire::<TcpStream>(upgraded).or_else(wire::<UnixStream>).ok()
+}
+
+fn wire<S: Socket>(upgraded: Upgraded) -> Result<(Box<dyn Wire>, Bytes), Upgraded> {
+    let parts = downcast::<TokioIo<Stream<S>>>(upgraded)?;
+    Ok((Box::new(parts.io.into_inner()), parts.read_buf))
 }
 
 /// Takes an address for what it is, even if it came in over a socket for both kinds.

@@ -9,20 +9,30 @@
 mod client;
 mod hall;
 mod line;
+mod round;
 
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
+use hyper::upgrade::OnUpgrade;
 use ledger::relay::Document;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        handshake::server::create_response,
+        protocol::{Role, WebSocketConfig},
+    },
+};
 
 pub(super) use self::hall::Hall;
-use super::{App, Problem};
+use super::{App, Problem, connection};
 use crate::ledger::Ledger;
 
 /// What is put around an event in a frame.
@@ -39,23 +49,13 @@ pub(super) fn routes() -> axum::Router<App> {
 }
 
 /// Lets in who wants to speak with the relay, and tells others what this is.
-async fn door(
-    State(app): State<App>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Problem> {
+async fn door(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let headers = request.headers();
     let accepts = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok()).unwrap_or_default();
     if accepts.contains(DOCUMENT) {
         return Ok(document(app.ledger()?));
     }
-    match upgrade {
-        Ok(upgrade) => enter(&app, upgrade),
-        Err(rejection) if headers.contains_key(header::UPGRADE) => Err(Problem::bad_request(
-            rejection.body_text(),
-            "a client of the relay speaks WebSocket, version 13, over HTTP/1.1",
-        )),
-        Err(_) => Ok(greeting()),
-    }
+    if headers.contains_key(header::UPGRADE) { enter(&app, request) } else { Ok(greeting()) }
 }
 
 fn document(ledger: &Ledger) -> Response {
@@ -80,8 +80,15 @@ fn greeting() -> Response {
         .into_response()
 }
 
-fn enter(app: &App, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
+fn enter(app: &App, request: Request) -> Result<Response, Problem> {
     let (ledger, hall) = (app.ledger()?.clone(), Arc::clone(app.hall()?));
+    let refuse = |why: String| {
+        Problem::bad_request(why, "a client of the relay speaks WebSocket, version 13, over HTTP/1.1")
+    };
+    let mut request = request.map(drop);
+    let upgrade = request.extensions_mut().remove::<OnUpgrade>();
+    let response = create_response(&request).map_err(|it| refuse(it.to_string()))?;
+    let upgrade = upgrade.ok_or_else(|| refuse("this connection cannot change its protocol".to_owned()))?;
     let seat = Arc::clone(ledger.seats()).try_acquire_owned().map_err(|_| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-clients", "Too many clients of the relay")
             .detail("all places are taken")
@@ -89,13 +96,24 @@ fn enter(app: &App, upgrade: WebSocketUpgrade) -> Result<Response, Problem> {
             .retry_after(10)
     })?;
     let write_time_max = std::time::Duration::from_secs(app.settings().write_seconds_max);
-    let frame_bytes_max = ledger.relay().frame_bytes_max;
-    let upgrade = upgrade
+    let message_bytes_max = Some(ledger.relay().frame_bytes_max + ENVELOPE_BYTES_MAX);
+    let config = WebSocketConfig::default()
         .read_buffer_size(READ_BYTES)
-        .max_message_size(frame_bytes_max + ENVELOPE_BYTES_MAX)
-        .max_frame_size(frame_bytes_max + ENVELOPE_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| async move {
-        client::serve(ledger, hall, socket, write_time_max).await;
+        .max_message_size(message_bytes_max)
+        .max_frame_size(message_bytes_max);
+    tokio::spawn(async move {
+        match upgrade.await.map(connection::take_over) {
+            Ok(Some((wire, read))) => {
+                let socket =
+                    WebSocketStream::from_partially_read(wire, read.into(), Role::Server, Some(config));
+                client::serve(ledger, hall, socket.await, write_time_max).await;
+            }
+            Ok(None) => {
+                tracing::error!("A client of the relay came over a connection of no known kind: report this");
+            }
+            Err(error) => tracing::debug!("A client of the relay went before it could speak: {error}"),
+        }
         drop(seat);
-    }))
+    });
+    Ok(response.map(|()| Body::empty()))
 }

@@ -240,22 +240,31 @@ impl Session {
 
     /// Returns the frames for an event that came into the log: one for each subscription that asks for it.
     pub fn live(&self, accepted: &Accepted) -> Vec<String> {
+        self.asking(accepted).into_iter().map(|id| Self::told(id, accepted)).collect()
+    }
+
+    /// Returns the frame for an event that came into the log, to a subscription that asks for it.
+    pub fn told(id: &SubscriptionId, accepted: &Accepted) -> String {
+        reply::event(id, accepted.json())
+    }
+
+    /// Returns the subscriptions that ask for an event that came into the log.
+    pub fn asking(&self, accepted: &Accepted) -> Vec<&SubscriptionId> {
         let event = &accepted.event;
         let asks = |it: &Subscription| {
             it.live_from.is_some_and(|from| accepted.at.seq >= from)
                 && it.filters.iter().any(|filter| filter.matches(event))
         };
-        let asking = self.subscriptions.iter().filter(|it| asks(it.1)).map(|it| it.0);
-        let mut frames = asking.map(|id| reply::event(id, accepted.json())).peekable();
+        let asking: Vec<_> = self.subscriptions.iter().filter(|it| asks(it.1)).map(|it| it.0).collect();
         // Most events are asked for by few; who may read them is looked at last.
-        if frames.peek().is_none() {
-            return Vec::new();
+        if asking.is_empty() {
+            return asking;
         }
         let may_read = || self.relay.may_read(event.author().address(), event.tags(), &self.proved);
         if self.relay.is_closed(event.kind()) && !may_read() {
             return Vec::new();
         }
-        frames.collect()
+        asking
     }
 
     /// Answers a mistake. Whoever makes nothing else is sent away.

@@ -2,6 +2,7 @@
 //!
 //! - A client that takes no byte for too long is let go; so is one that opens a connection and does not begin to speak.
 //! - What a slice stands for is looked up before it is written (see [`Outbox`]).
+//! - Who holds all of a connection may send bytes past the protocol on top of it (see [`Wire`]).
 
 use std::{
     fs::File,
@@ -12,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Buf as _, Bytes};
 use tokio::{
     io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
@@ -62,8 +64,30 @@ pub(super) struct Patience {
     pub(super) write: Duration,
 }
 
+/// A connection whose protocol somebody else speaks too, in whole frames.
+pub(in crate::http) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {
+    /// Sends a frame past whoever writes to this. What does not leave at once is kept, and leaves before anything else
+    /// that is written or flushed.
+    fn pass(&mut self, frame: &[u8], cx: &mut Context<'_>) -> Passed;
+}
+
+/// What became of a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::http) enum Passed {
+    /// It has left.
+    Whole,
+    /// Some of it is kept: this has to be flushed.
+    Part,
+    /// Nothing was done with it: a part of another frame is under way, or the connection has ended.
+    Not,
+}
+
 pub(super) struct Stream<S> {
     socket: S,
+    /// What is left of a frame that was passed.
+    kept: Bytes,
+    /// Whether some of what was to be written last was not taken.
+    is_amid: bool,
     outbox: Outbox,
     /// Runs out if the client does not begin to speak; none once it has.
     opening: Option<(Pin<Box<Sleep>>, usize)>,
@@ -76,7 +100,21 @@ pub(super) struct Stream<S> {
 impl<S: Socket> Stream<S> {
     pub(super) fn new(socket: S, outbox: Outbox, patience: Patience) -> Self {
         let opening = Some((Box::pin(sleep(patience.opening)), OPENING_BYTES));
-        Self { socket, outbox, opening, write_max: patience.write, stall: None, is_stalled: false }
+        let (kept, is_amid, write_max) = (Bytes::new(), false, patience.write);
+        Self { socket, kept, is_amid, outbox, opening, write_max, stall: None, is_stalled: false }
+    }
+
+    fn poll_kept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.kept.is_empty() {
+            match Pin::new(&mut self.socket).poll_write(cx, &self.kept) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(taken)) => self.kept.advance(taken),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return self.poll_stall(cx).map_ok(drop),
+            }
+            self.is_stalled = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
@@ -141,10 +179,16 @@ impl<S: Socket> AsyncWrite for Stream<S> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         this.opening = None;
+        ready!(this.poll_kept(cx))?;
         match this.poll_send(cx, slices) {
-            Poll::Pending => this.poll_stall(cx),
+            Poll::Pending => {
+                this.is_amid = true;
+                this.poll_stall(cx)
+            }
             done @ Poll::Ready(_) => {
                 this.is_stalled = false;
+                let length: usize = slices.iter().map(|it| it.len()).sum();
+                this.is_amid = !matches!(done, Poll::Ready(Ok(taken)) if taken == length);
                 done
             }
         }
@@ -156,6 +200,7 @@ impl<S: Socket> AsyncWrite for Stream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_kept(cx))?;
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
@@ -164,9 +209,27 @@ impl<S: Socket> AsyncWrite for Stream<S> {
     }
 }
 
+impl<S: Socket> Wire for Stream<S> {
+    fn pass(&mut self, frame: &[u8], cx: &mut Context<'_>) -> Passed {
+        if self.is_amid || !self.kept.is_empty() {
+            return Passed::Not;
+        }
+        let taken = match Pin::new(&mut self.socket).poll_write(cx, frame) {
+            Poll::Ready(Ok(taken)) => taken,
+            Poll::Ready(Err(_)) => return Passed::Not,
+            Poll::Pending => 0,
+        };
+        if taken == frame.len() {
+            return Passed::Whole;
+        }
+        self.kept = Bytes::copy_from_slice(&frame[taken..]);
+        Passed::Part
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{io::Write as _, sync::Arc};
+    use std::{io::Write as _, sync::Arc, task::Waker};
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -202,6 +265,35 @@ mod tests {
         let expected =
             [b"head", &bytes[..1_000_000], b"head", &bytes[2_000_000..], b"head", &bytes[7..10]].concat();
         assert!(taken == expected, "{} bytes came in place of {}", taken.len(), expected.len());
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_is_passed_leaves_whole_and_in_its_turn() {
+        let (mut ours, mut theirs, _) = pair();
+        let context = &mut Context::from_waker(Waker::noop());
+        let long = (0..3_000_000_u32).map(|it| it.to_le_bytes()[1]).collect::<Vec<_>>();
+        assert_eq!(ours.pass(b"first", context), Passed::Whole);
+        assert_eq!(ours.pass(&long, context), Passed::Part);
+        assert_eq!(ours.pass(b"too early", context), Passed::Not);
+        let mut taken = vec![0; 5 + long.len() + 4];
+        let (done, read) = tokio::join!(ours.write_all(b"last"), theirs.read_exact(&mut taken));
+        done.and(read.map(drop)).unwrap();
+        assert!(taken == [b"first", &long[..], b"last"].concat());
+        // What was kept leaves with a flush too, and with no other word.
+        assert_eq!(ours.pass(&long, context), Passed::Part);
+        let mut taken = vec![0; long.len()];
+        let (done, read) = tokio::join!(ours.flush(), theirs.read_exact(&mut taken));
+        done.and(read.map(drop)).unwrap();
+        assert!(taken == long);
+        // The protocol above is in the middle of a frame of its own, and then it is not.
+        let begun = ours.write(&long).await.unwrap();
+        assert_eq!(ours.pass(b"too early", context), Passed::Not);
+        let (done, read) = tokio::join!(ours.write_all(&long[begun..]), theirs.read_exact(&mut taken));
+        done.and(read.map(drop)).unwrap();
+        assert!(taken == long);
+        assert_eq!(ours.pass(b"again", context), Passed::Whole);
+        drop(theirs);
+        assert_eq!(ours.pass(b"to nobody", context), Passed::Not);
     }
 
     #[tokio::test]

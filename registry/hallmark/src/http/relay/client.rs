@@ -6,12 +6,16 @@ mod stored;
 
 use std::{future::poll_fn, ops::ControlFlow, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use base::{Clock as _, SystemClock, hex};
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use ledger::relay::{Session, Step};
 use rand::RngCore as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio_tungstenite::tungstenite::{
+    self, Message,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 
 use self::{
     bell::Bell,
@@ -19,7 +23,7 @@ use self::{
 };
 use super::{
     hall::{Hall, Place},
-    line::{Line, Missed},
+    line::{Line, Missed, Socket},
 };
 use crate::{ledger::Ledger, metrics::Seated};
 
@@ -54,7 +58,7 @@ struct Client {
     pipeline: Pipeline,
 }
 
-type Heard = Result<Message, axum::Error>;
+type Heard = Result<Message, tungstenite::Error>;
 
 /// What a client's task is woken for.
 enum Call {
@@ -67,7 +71,7 @@ enum Call {
 }
 
 /// Serves one client until it goes or has to.
-pub(super) async fn serve(ledger: Ledger, hall: Arc<Hall>, socket: WebSocket, write_time_max: Duration) {
+pub(super) async fn serve(ledger: Ledger, hall: Arc<Hall>, socket: Socket, write_time_max: Duration) {
     let mut challenge = [0; 16];
     rand::rng().fill_bytes(&mut challenge);
     let (session, steps) = Session::new(Arc::clone(ledger.relay()), hex::text(&challenge), SystemClock.now());
@@ -127,7 +131,7 @@ impl Client {
                 Call::Ping if has_room && heard.elapsed() > SILENCE_MAX => {
                     return End::Sent("nothing was heard for too long");
                 }
-                Call::Ping => self.feed(Message::Ping(Vec::new().into())).await,
+                Call::Ping => self.feed(Message::Ping(Bytes::new())).await,
                 Call::Stage(stage) => self.go_on(stage).await,
             };
             if let ControlFlow::Break(end) = done {
@@ -195,7 +199,7 @@ impl Client {
                 ControlFlow::Break(End::Sent("frames are texts here, not binary"))
             }
             // The other end's pings are answered below us.
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => ControlFlow::Continue(()),
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => ControlFlow::Continue(()),
             Some(Ok(Message::Close(_)) | Err(_)) | None => ControlFlow::Break(End::Gone),
         }
     }
@@ -262,7 +266,7 @@ impl Client {
     }
 
     async fn say(&mut self, frame: String) -> ControlFlow<End> {
-        self.feed(Message::Text(frame.into())).await
+        self.feed(Message::text(frame)).await
     }
 
     /// Puts a message into the socket's buffer; waits, within a bound, if that is full.
@@ -280,9 +284,9 @@ impl Client {
         self.place = None;
         let (cause, code, reason) = match end {
             End::Gone => return self.ledger.metrics().session_ended("gone"),
-            End::Stopped => ("stopped", close_code::AWAY, "the relay stops"),
-            End::Slow(why) => ("slow", close_code::POLICY, why),
-            End::Sent(why) => ("bound", close_code::POLICY, why),
+            End::Stopped => ("stopped", CloseCode::Away, "the relay stops"),
+            End::Slow(why) => ("slow", CloseCode::Policy, why),
+            End::Sent(why) => ("bound", CloseCode::Policy, why),
         };
         self.ledger.metrics().session_ended(cause);
         tracing::debug!("A client of the relay was let go: {reason}");
@@ -293,7 +297,10 @@ impl Client {
     }
 }
 
-async fn in_time(limit: Duration, write: impl Future<Output = Result<(), axum::Error>>) -> ControlFlow<End> {
+async fn in_time(
+    limit: Duration,
+    write: impl Future<Output = Result<(), tungstenite::Error>>,
+) -> ControlFlow<End> {
     let mut write = pin!(write);
     // Nearly always all of it is taken at once, and nobody has to look at the clock.
     let done = match poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await {
@@ -308,8 +315,6 @@ async fn in_time(limit: Duration, write: impl Future<Output = Result<(), axum::E
 }
 
 /// Says whether the connection itself has lost its patience: it has the same as we have.
-fn is_stalled(error: &axum::Error) -> bool {
-    let causes = std::iter::successors(std::error::Error::source(error), |it| it.source());
-    let mut kinds = causes.filter_map(|it| it.downcast_ref::<std::io::Error>()).map(std::io::Error::kind);
-    kinds.any(|it| it == std::io::ErrorKind::TimedOut)
+fn is_stalled(error: &tungstenite::Error) -> bool {
+    matches!(error, tungstenite::Error::Io(it) if it.kind() == std::io::ErrorKind::TimedOut)
 }

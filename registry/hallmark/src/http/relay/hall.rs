@@ -24,7 +24,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::line::Line;
+use super::{line::Line, round::Round};
 use crate::ledger::Ledger;
 
 /// How many events a crier takes along on one round.
@@ -121,7 +121,7 @@ impl Room {
                 if !self.look_round(&mut lines) {
                     break;
                 }
-                let told = heard.each(&ear.log, |round| lines.iter().for_each(|it| tell(it, round)));
+                let told = heard.each(&ear.log, |events| tell(&lines, events));
                 if let Err(error) = told {
                     tracing::error!(
                         "Clients of the relay are let go, since what they are to be told could not be read: {error:#}"
@@ -143,9 +143,10 @@ impl Room {
     }
 }
 
-fn tell(line: &Weak<Line>, round: &[Arc<Accepted>]) {
-    if let Some(line) = line.upgrade() {
-        line.tell(round);
+fn tell(lines: &[Weak<Line>], events: &[Arc<Accepted>]) {
+    let mut round = Round::new(events);
+    for line in lines.iter().filter_map(Weak::upgrade) {
+        line.tell(&mut round);
     }
 }
 

@@ -7,9 +7,20 @@ use std::{
     task::{Context, Poll, Waker, ready},
 };
 
-use axum::extract::ws::{Message, WebSocket};
 use futures_util::{SinkExt as _, StreamExt as _};
 use ledger::{Accepted, relay::Session};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Error, Message},
+};
+
+use super::{
+    super::connection::{Passed, Wire},
+    round::Round,
+};
+
+/// A client's end of a WebSocket.
+pub(super) type Socket = WebSocketStream<Box<dyn Wire>>;
 
 /// Whoever holds the state may say something: only whole frames are ever put into the socket.
 pub(super) struct Line {
@@ -22,7 +33,7 @@ pub(super) struct Line {
 
 pub(super) struct State {
     pub(super) session: Session,
-    socket: WebSocket,
+    socket: Socket,
     /// Whether the task waits, and all that was said is sent: only then somebody else may say something.
     rests: bool,
     /// What came into the log since it does not rest, of what the client asks for.
@@ -35,7 +46,7 @@ pub(super) struct State {
 pub(super) struct Missed;
 
 impl Line {
-    pub(super) fn new(session: Session, socket: WebSocket, task: Waker, news_max: usize) -> Self {
+    pub(super) fn new(session: Session, socket: Socket, task: Waker, news_max: usize) -> Self {
         let state = State { session, socket, rests: false, news: VecDeque::new(), has_missed: false };
         Self { state: Mutex::new(state), task, news_max }
     }
@@ -45,35 +56,27 @@ impl Line {
     }
 
     /// Tells the client of events as far as it asks for them, at once if that is possible.
-    pub(super) fn tell(&self, round: &[Arc<Accepted>]) {
+    pub(super) fn tell(&self, round: &mut Round<'_>) {
         let mut state = self.state();
-        let rested = state.rests;
-        // What cannot be sent now is the task's: it is called as soon as there is room, and has patience only so long.
-        let context = &mut Context::from_waker(&self.task);
-        let (mut is_said, mut is_kept) = (false, false);
-        for accepted in round {
-            let frames = state.session.live(accepted);
-            if frames.is_empty() {
-                continue;
-            }
-            state.rests =
-                state.rests && matches!(state.socket.poll_ready_unpin(context), Poll::Ready(Ok(())));
-            if state.rests {
-                is_said = true;
-                for frame in frames {
-                    state.rests &= state.socket.start_send_unpin(Message::Text(frame.into())).is_ok();
-                }
-            } else {
-                is_kept = true;
-                state.keep(accepted, self.news_max);
+        let was_resting = state.rests;
+        let State { session, socket, rests, .. } = &mut *state;
+        round.ask(session, *rests);
+        if !round.frames().is_empty() {
+            // What cannot be sent now is the task's: it is called as soon as there is room, and has patience only so long.
+            let context = &mut Context::from_waker(&self.task);
+            let passed = socket.get_mut().pass(round.frames(), context);
+            *rests = passed == Passed::Whole;
+            if passed == Passed::Not {
+                round.leave_all();
             }
         }
-        if is_said && !matches!(state.socket.poll_flush_unpin(context), Poll::Ready(Ok(()))) {
+        for accepted in round.left() {
             state.rests = false;
+            state.keep(accepted, self.news_max);
         }
-        let is_over = rested && !state.rests;
+        let is_called = round.left().next().is_some() || was_resting && !state.rests;
         drop(state);
-        if is_kept || is_over {
+        if is_called {
             self.task.wake_by_ref();
         }
     }
@@ -112,7 +115,7 @@ impl Line {
     }
 
     /// Takes the next message of the client.
-    pub(super) fn poll_hear(&self, context: &mut Context<'_>) -> Poll<Option<Result<Message, axum::Error>>> {
+    pub(super) fn poll_hear(&self, context: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
         self.state().socket.poll_next_unpin(context)
     }
 
@@ -121,14 +124,14 @@ impl Line {
         &self,
         context: &mut Context<'_>,
         message: &mut Option<Message>,
-    ) -> Poll<Result<(), axum::Error>> {
+    ) -> Poll<Result<(), Error>> {
         let mut state = self.state();
         ready!(state.socket.poll_ready_unpin(context))?;
         Poll::Ready(message.take().map_or(Ok(()), |it| state.socket.start_send_unpin(it)))
     }
 
     /// Sends what is in the socket's buffer.
-    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<Result<(), axum::Error>> {
+    pub(super) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.state().socket.poll_flush_unpin(context)
     }
 }
