@@ -70,7 +70,14 @@ impl Hall {
             let (inside, entered) = (Mutex::default(), Notify::new());
             let room = Arc::new(Room { ledger: ledger.clone(), inside, entered });
             let (crier, timers) = (Arc::clone(&room), runtime.clone());
-            runtime.spawn_blocking(move || crier.cry(&timers));
+            let crying = runtime.spawn_blocking(move || crier.cry(&timers));
+            runtime.spawn(async move {
+                if crying.await.is_err() {
+                    tracing::error!(
+                        "Who tells clients of the relay what comes in had panicked: restart the daemon and report this"
+                    );
+                }
+            });
             room
         });
         Self { rooms: rooms.collect(), next: AtomicUsize::new(0) }
