@@ -110,6 +110,33 @@ async fn the_whole_flow_of_the_specification_goes_through_the_relay() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_speak_websocket_is_told_what_is_spoken_here() {
+    let (_host, daemon) = quiet(&[]).await;
+    let url = format!("http://{}/relay", daemon.address());
+    let good = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let wrong = [("connection", "close"), ("upgrade", "h2c"), ("sec-websocket-version", "12")];
+    for (name, value) in wrong {
+        let headers = good.map(|it| if it.0 == name { (name, value) } else { it });
+        let request =
+            headers.into_iter().fold(daemon.client().get(&url), |it, (name, value)| it.header(name, value));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{name}: {value}");
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["remedy"], "a client of the relay speaks WebSocket, version 13, over HTTP/1.1");
+    }
+    let request =
+        good.into_iter().fold(daemon.client().get(&url), |it, (name, value)| it.header(name, value));
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 101);
+    assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn authors_come_back_as_they_were_written_and_are_found_in_any_case() {
     let (_host, daemon) = quiet(&[]).await;
     let mut client = Client::of(&daemon, "/").await;

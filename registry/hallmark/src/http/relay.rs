@@ -37,8 +37,7 @@ use crate::ledger::Ledger;
 
 /// What is put around an event in a frame.
 const ENVELOPE_BYTES_MAX: usize = 1024;
-/// How much of a client's bytes is read at once. So much is cleared whenever a client is looked at, which happens with
-/// each event for each of them.
+/// How much of a client's bytes is read at once. So much is cleared whenever its socket is looked at.
 const READ_BYTES: usize = 16 << 10;
 /// What the relay's document is asked for by (NIP-11).
 const DOCUMENT: &str = "application/nostr+json";

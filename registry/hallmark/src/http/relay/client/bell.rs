@@ -1,7 +1,7 @@
 //! Looks at some things only after one of them has called.
 //!
-//! A task is polled as a whole, whatever woke it. With a thousand clients that hear of an event, to look at a thousand
-//! sockets that have nothing to say costs more than to tell them.
+//! A task is polled as a whole, whatever woke it. A client that publishes is woken for each group of its events that was
+//! checked or written, and each time its socket, the clock and the stop would be looked at for nothing.
 
 use std::{
     sync::{

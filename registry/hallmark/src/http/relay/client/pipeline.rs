@@ -117,7 +117,7 @@ impl Pipeline {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Stage>> {
-        // Most clients only listen, and are here with each event that they hear of.
+        // Most clients only listen.
         if self.size.events == 0 {
             return Poll::Ready(None);
         }
