@@ -44,6 +44,8 @@ enum End {
     Slow(&'static str),
     /// It does not keep to the bounds.
     Sent(&'static str),
+    /// It cannot be told of what came into the log.
+    Failed,
 }
 
 struct Client {
@@ -169,7 +171,8 @@ impl Client {
     fn next_news(&self) -> ControlFlow<End, Option<Vec<String>>> {
         match self.line.next_news() {
             Ok(frames) => ControlFlow::Continue(frames),
-            Err(Missed) => ControlFlow::Break(End::Slow("too slow: more came in than was read")),
+            Err(Missed::Slow) => ControlFlow::Break(End::Slow("too slow: more came in than was read")),
+            Err(Missed::Unreadable) => ControlFlow::Break(End::Failed),
         }
     }
 
@@ -287,6 +290,9 @@ impl Client {
             End::Stopped => ("stopped", CloseCode::Away, "the relay stops"),
             End::Slow(why) => ("slow", CloseCode::Policy, why),
             End::Sent(why) => ("bound", CloseCode::Policy, why),
+            End::Failed => {
+                ("failed", CloseCode::Error, "what came in could not be read; come back and ask again")
+            }
         };
         self.ledger.metrics().session_ended(cause);
         tracing::debug!("A client of the relay was let go: {reason}");

@@ -24,7 +24,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{line::Line, round::Round};
+use super::{
+    line::{Line, Missed},
+    round::Round,
+};
 use crate::ledger::Ledger;
 
 /// How many events a crier takes along on one round.
@@ -133,7 +136,7 @@ impl Room {
                     tracing::error!(
                         "Clients of the relay are let go, since what they are to be told could not be read: {error:#}"
                     );
-                    lines.iter().filter_map(Weak::upgrade).for_each(|it| it.miss());
+                    lines.iter().filter_map(Weak::upgrade).for_each(|it| it.miss(Missed::Unreadable));
                 }
             }
         }

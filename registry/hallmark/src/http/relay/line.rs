@@ -38,16 +38,22 @@ pub(super) struct State {
     rests: bool,
     /// What came into the log since it does not rest, of what the client asks for.
     news: VecDeque<Arc<Accepted>>,
-    /// Whether more came than may wait.
-    has_missed: bool,
+    /// Why it cannot be told of all that it asked for, if so.
+    missed: Option<Missed>,
 }
 
-/// A client that does not read as fast as its news come.
-pub(super) struct Missed;
+/// Why a client cannot be told of all that it asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Missed {
+    /// It does not read as fast as its news come.
+    Slow,
+    /// What came into the log could not be read.
+    Unreadable,
+}
 
 impl Line {
     pub(super) fn new(session: Session, socket: Socket, task: Waker, news_max: usize) -> Self {
-        let state = State { session, socket, rests: false, news: VecDeque::new(), has_missed: false };
+        let state = State { session, socket, rests: false, news: VecDeque::new(), missed: None };
         Self { state: Mutex::new(state), task, news_max }
     }
 
@@ -82,15 +88,17 @@ impl Line {
     }
 
     /// Notes that the client cannot be told of all that it asked for.
-    pub(super) fn miss(&self) {
-        self.state().has_missed = true;
+    pub(super) fn miss(&self, why: Missed) {
+        let mut state = self.state();
+        (state.rests, state.missed) = (false, Some(why));
+        drop(state);
         self.task.wake_by_ref();
     }
 
     /// Lets others say something from now on, unless there is something for the task to do.
     pub(super) fn rest(&self) -> bool {
         let mut state = self.state();
-        state.rests = state.news.is_empty() && !state.has_missed;
+        state.rests = state.news.is_empty() && state.missed.is_none();
         state.rests
     }
 
@@ -107,8 +115,8 @@ impl Line {
     /// Takes the frames of the next event that came in meanwhile; `None` if there is none.
     pub(super) fn next_news(&self) -> Result<Option<Vec<String>>, Missed> {
         let mut state = self.state();
-        if state.has_missed {
-            return Err(Missed);
+        if let Some(why) = state.missed {
+            return Err(why);
         }
         let next = state.news.pop_front();
         Ok(next.map(|it| state.session.live(&it)))
@@ -141,9 +149,38 @@ impl State {
         if self.news.len() < news_max {
             self.news.push_back(Arc::clone(accepted));
         } else {
-            self.has_missed = true;
+            self.missed = Some(Missed::Slow);
             // Nobody will send them any more.
             drop(mem::take(&mut self.news));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base::UnixSeconds;
+    use tokio::io::DuplexStream;
+    use tokio_tungstenite::tungstenite::protocol::Role;
+
+    use super::*;
+
+    /// A connection on which somebody else's frame is always under way.
+    impl Wire for DuplexStream {
+        fn pass(&mut self, _: &[u8], _: &mut Context<'_>) -> Passed {
+            Passed::Not
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_rests_is_called_if_it_cannot_be_told() {
+        let (ours, _theirs) = tokio::io::duplex(1024);
+        let socket = Socket::from_raw_socket(Box::new(ours), Role::Server, None).await;
+        let (session, _) = Session::new(Arc::default(), String::new(), UnixSeconds(0));
+        let line = Line::new(session, socket, Waker::noop().clone(), 16);
+        assert!(line.rest() && !line.is_stirred());
+        line.miss(Missed::Unreadable);
+        assert!(line.is_stirred(), "its task has to look");
+        assert!(matches!(line.next_news(), Err(Missed::Unreadable)));
+        assert!(!line.rest(), "and may not go on");
     }
 }
