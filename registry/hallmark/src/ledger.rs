@@ -5,6 +5,7 @@
 //! - The engine knows nothing of it. What becomes of models is read off the worlds that it publishes.
 
 pub(crate) mod chain;
+mod checkers;
 mod findings;
 mod graph;
 mod inward;
@@ -31,6 +32,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use vault::Shelf;
 
+use self::checkers::Checkers;
 pub(crate) use self::{
     inward::{Followed, Following, Stands},
     onward::statuses,
@@ -63,7 +65,7 @@ struct Inner {
     gate: RwLock<Option<Arc<Gate>>>,
     pen: Mutex<()>,
     shelf: Shelf,
-    verifiers: Arc<Semaphore>,
+    checkers: Checkers,
     /// Who may do an UPDATE again before its turn: one at a time, so that nobody else's events wait for it.
     examiners: Semaphore,
     readers: Semaphore,

@@ -4,9 +4,9 @@ use std::{
     env,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, RwLock},
-    thread::available_parallelism,
 };
 
+use anyhow::Context as _;
 use base::{Address, SystemClock};
 use ledger::{
     Accepted, CheckpointKey, Kind, Live, Log, Membership, Options, SecretKey, Told,
@@ -16,7 +16,7 @@ use ledger::{
 use tokio::sync::{Notify, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use super::{Followed, Inner, Ledger, trouble::Trouble};
+use super::{Followed, Inner, Ledger, checkers::Checkers, trouble::Trouble};
 use crate::{
     ancestry::Ancestry,
     config::{LedgerConfig, RulesMode},
@@ -98,6 +98,7 @@ impl Ledger {
         };
         let log = Arc::new(Log::open(&config.file(&host.state), options)?);
         ancestry.follow(&log);
+        let checkers = Checkers::start().context("start the threads that check signatures")?;
         let inner = Inner {
             log,
             followed: Followed::new(config.follow.iter().map(|it| it.0.to_string())),
@@ -112,7 +113,7 @@ impl Ledger {
             host: config.host.clone().unwrap_or_else(host_name),
             members,
             accepted,
-            verifiers: Arc::new(Semaphore::new(available_parallelism().map_or(1, std::num::NonZero::get))),
+            checkers,
             readers: Semaphore::new(READERS_MAX),
             lookers: Arc::new(Semaphore::new(LOOKERS_MAX)),
             relay: Arc::new(relay),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use ledger::{AppendError, Claimed, Kind, Outcome, Prepared, Signed, VerifyError, log::ClaimError};
 use tokio::{sync::oneshot, task::spawn_blocking};
 
-use super::Ledger;
+use super::{Ledger, checkers::Unchecked};
 use crate::ancestry::Ancestry;
 
 /// Why nobody knows what became of an event, or why it is none.
@@ -19,11 +19,23 @@ pub(crate) enum PublishError {
     Append(#[from] AppendError),
 }
 
+impl From<Unchecked> for AppendError {
+    fn from(_: Unchecked) -> Self {
+        Self::Closed
+    }
+}
+
+impl From<Unchecked> for PublishError {
+    fn from(unchecked: Unchecked) -> Self {
+        Self::Append(unchecked.into())
+    }
+}
+
 impl Ledger {
     /// Checks an event and puts it into the log. Returns what became of it, when that is on disk.
     pub(crate) async fn publish(&self, json: String) -> Result<Outcome, PublishError> {
         let (limits, leniency) = (self.0.config.limits(), self.0.config.leniency());
-        let verified = self.checking(move || Prepared::verify(&json, &limits, leniency)).await?;
+        let verified = self.0.checkers.run(move || Prepared::verify(&json, &limits, leniency)).await?;
         let prepared = verified.inspect_err(|_| self.0.metrics.event("invalid"))?;
         self.foresee(prepared.event()).await?;
         let outcomes = self.submit(vec![prepared]).await?;
@@ -42,28 +54,12 @@ impl Ledger {
     ) -> Result<Vec<Result<Prepared, VerifyError>>, AppendError> {
         let leniency = self.0.config.leniency();
         let (verify, expected) = (move |it: Claimed| Prepared::of(it, leniency), self.log().expect());
-        let verified: Vec<_> = self.checking(move || claimed.into_iter().map(verify).collect()).await?;
+        let verified: Vec<_> = self.0.checkers.run(move || claimed.into_iter().map(verify).collect()).await?;
         drop(expected);
         for prepared in verified.iter().flatten() {
             self.foresee(prepared.event()).await?;
         }
         Ok(verified)
-    }
-
-    /// Runs `check` on one of the few threads that check signatures. On the runtime's own, whoever wants something else
-    /// of the daemon would wait behind it.
-    async fn checking<T: Send + 'static>(
-        &self,
-        check: impl FnOnce() -> T + Send + 'static,
-    ) -> Result<T, AppendError> {
-        let seat = Arc::clone(&self.0.verifiers).acquire_owned().await.map_err(|_| AppendError::Closed)?;
-        let check = move || {
-            let checked = check();
-            // The next one need not wait until whoever asked has looked.
-            drop(seat);
-            checked
-        };
-        spawn_blocking(check).await.map_err(|_| AppendError::Closed)
     }
 
     /// Does an UPDATE again before its turn comes, away from the thread that writes.
