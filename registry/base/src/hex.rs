@@ -71,6 +71,13 @@ pub fn fill(bytes: &[u8], digits: &mut [u8]) {
     }
 }
 
+/// Appends the lower-case hex of some bytes to other bytes.
+pub fn append(bytes: &[u8], out: &mut Vec<u8>) {
+    let from = out.len();
+    out.resize(from + 2 * bytes.len(), 0);
+    fill(bytes, &mut out[from..]);
+}
+
 /// Appends the lower-case hex of some bytes.
 pub fn write(bytes: &[u8], text: &mut impl fmt::Write) -> fmt::Result {
     let mut digits = [0; 128];
@@ -112,6 +119,9 @@ mod tests {
             let digits = bytes.iter().fold(String::new(), |digits, it| format!("{digits}{it:02x}"));
             prop_assert_eq!(text(&bytes), digits.as_str());
             prop_assert_eq!(Hex(&bytes).to_string(), digits.as_str());
+            let mut appended = b"0".to_vec();
+            append(&bytes, &mut appended);
+            prop_assert_eq!(appended, format!("0{digits}").into_bytes());
             prop_assert_eq!(decode(&digits), Ok(bytes));
         }
 

@@ -16,7 +16,7 @@ use base::UnixSeconds;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 
 pub(crate) use self::{
-    body::{Digests, Serialized, json_of, personal_digest},
+    body::{Digests, Serialized, append_json, json_of, personal_digest},
     signature::{Signature, address_of},
 };
 pub use self::{

@@ -7,8 +7,9 @@ use std::hash::BuildHasher as _;
 
 use foldhash::fast::RandomState;
 
-/// How many values are at hand, and how long the bytes may be that they follow from.
-const SLOTS: usize = if cfg!(test) { 4 } else { 512 };
+/// How many values are at hand, and how long the bytes may be that they follow from. More would seldom be in the
+/// processor's own memory, and to wait for them takes as long as to compute them.
+const SLOTS: usize = if cfg!(test) { 4 } else { 128 };
 const BYTES_MAX: usize = 80;
 
 /// Values that follow from short bytes.

@@ -32,7 +32,7 @@ pub use self::{
 };
 pub(crate) use self::{
     brief_row::{Events, Found, Glance},
-    event_row::EventRow,
+    event_row::{EventRow, EventRows},
     inbox_row::InboxRow,
     open::Access,
     outbox_row::{OutboxCount, PENDING},

@@ -128,13 +128,14 @@ impl Fold for Membership {
 
     fn apply(&mut self, accepted: &Accepted) {
         let event = &accepted.event;
-        let Some(sid) = event.sid().cloned() else {
+        let Some(sid) = event.sid() else {
             return;
         };
         match event.kind() {
-            Kind::SUBSPACE => self.spaces.entry(sid).or_default().create(accepted),
+            Kind::SUBSPACE => self.spaces.entry(sid.clone()).or_default().create(accepted),
             Kind::JOIN => {
-                self.spaces.entry(sid).or_default().join(event.author().address(), accepted.at.seq);
+                let space = self.spaces.entry(sid.clone()).or_default();
+                space.join(event.author().address(), accepted.at.seq);
             }
             _ => {}
         }

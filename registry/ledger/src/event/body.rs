@@ -1,7 +1,6 @@
 //! What is signed: the serialized body, its digests, and which of the ways to sign it an id means.
 
-use std::fmt::Write as _;
-
+use base::hex;
 use serde::{Deserialize, Serialize};
 
 use super::{Author, BodyId, Claimed, Draft, EventId, Signed, claim::Content, name::keccak, signature};
@@ -108,26 +107,30 @@ impl Serialized {
 
     /// Returns the JSON of the event that this is the body of, the `id` first: clients look for it there.
     pub(crate) fn event_json(&self, event: &Signed) -> String {
-        let mut json = String::with_capacity(self.bytes.len() + ENVELOPE_BYTES);
-        let (id, [author, at, kind, tags, content]) = (event.id, self.parts());
-        let written = write!(
-            json,
-            "{{\"id\":\"{id}\",\"pubkey\":{author},\"created_at\":{at},\"kind\":{kind},\"tags\":{tags},\
-             \"content\":{content},\"sig\":\"{}\"}}",
-            event.signature
-        );
-        written.expect("a text takes any text");
-        json
+        let mut json = Vec::with_capacity(self.bytes.len() + ENVELOPE_BYTES);
+        json.extend_from_slice(b"{\"id\":\"");
+        hex::append(event.id.as_bytes(), &mut json);
+        json.push(b'"');
+        for (name, value) in NAMES.into_iter().zip(self.parts()) {
+            json.extend_from_slice(name.as_bytes());
+            json.extend_from_slice(value);
+        }
+        json.extend_from_slice(b",\"sig\":\"");
+        event.signature.append(&mut json);
+        json.extend_from_slice(b"\"}");
+        String::from_utf8(json).expect("JSON is text")
     }
 
-    fn parts(&self) -> [&str; 5] {
-        let text = std::str::from_utf8(&self.bytes).expect("JSON is text");
+    fn parts(&self) -> [&[u8]; 5] {
         let [author, created_at, kind, tags, content] = self.parts_at;
         // A comma stands before each of them, and the array's bracket behind the last.
-        [(author, created_at), (created_at, kind), (kind, tags), (tags, content), (content, text.len())]
-            .map(|(from, next)| &text[from..next - 1])
+        [(author, created_at), (created_at, kind), (kind, tags), (tags, content), (content, self.bytes.len())]
+            .map(|(from, next)| &self.bytes[from..next - 1])
     }
 }
+
+/// What stands in an event's JSON before each part of its body.
+const NAMES: [&str; 5] = [",\"pubkey\":", ",\"created_at\":", ",\"kind\":", ",\"tags\":", ",\"content\":"];
 
 /// What a body has besides its tags and its content.
 const SERIALIZED_BYTES: usize = 96;
@@ -138,9 +141,14 @@ const ENVELOPE_BYTES: usize = 255;
 /// Appends a value and a comma. Returns where the value begins.
 fn write_json(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) -> usize {
     let from = bytes.len();
-    serde_json::to_writer(&mut *bytes, value).expect("numbers and texts can always be written as JSON");
+    append_json(bytes, value);
     bytes.push(b',');
     from
+}
+
+/// Appends the JSON of a value that holds only numbers and texts.
+pub(crate) fn append_json(bytes: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    serde_json::to_writer(bytes, value).expect("numbers and texts can always be written as JSON");
 }
 
 /// Returns the JSON of a value that holds only numbers and texts.

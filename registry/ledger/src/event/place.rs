@@ -1,8 +1,6 @@
 //! Where an accepted event stands: what the log asserts about it, and the leaf that says so in the tree.
 
-use std::fmt::Write as _;
-
-use base::{Address, Sha256, UnixSeconds, hex::Hex};
+use base::{Address, Sha256, UnixSeconds, hex};
 use serde::{Deserialize, Serialize};
 
 use super::{BodyId, EventId, Kind, Sid, Signed};
@@ -73,17 +71,26 @@ impl Leaf {
     /// Returns the leaf's one byte form: JSON with fixed fields in fixed order, no white space, no fraction.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { id, body, author, sid, kind, at } = self;
-        let mut text = String::with_capacity(480);
-        let sid = super::json_of(sid.as_ref().map_or("", Sid::as_str));
-        let author = Hex(author.as_bytes());
-        let prev = Hex(at.prev.as_ref().map_or(&[], |it| it.as_bytes()));
-        let Position { seq, n, tick, depth, received, .. } = at;
-        // Writing to a text cannot fail.
-        let _ = write!(
-            text,
-            r#"{{"v":1,"seq":{seq},"id":"{id}","body":"{body}","pubkey":"{author}","sid":{sid},"key":{kind},"n":{n},"tick":{tick},"depth":{depth},"prev":"{prev}","t":{received}}}"#
-        );
-        text.into_bytes()
+        let mut bytes = Vec::with_capacity(480);
+        let mut add = |name: &str, value: Value<'_>| {
+            bytes.extend_from_slice(name.as_bytes());
+            value.append(&mut bytes);
+        };
+        let Position { seq, n, tick, depth, prev, received } = at;
+        add(r#"{"v":"#, Value::Number(1));
+        add(r#","seq":"#, Value::Number(*seq));
+        add(r#","id":"#, Value::Bytes(id.as_bytes()));
+        add(r#","body":"#, Value::Bytes(body.digest().as_bytes()));
+        add(r#","pubkey":"#, Value::Bytes(author.as_bytes()));
+        add(r#","sid":"#, Value::Text(sid.as_ref().map_or("", Sid::as_str)));
+        add(r#","key":"#, Value::Number(kind.0.into()));
+        add(r#","n":"#, Value::Number(*n));
+        add(r#","tick":"#, Value::Number(*tick));
+        add(r#","depth":"#, Value::Number(*depth));
+        add(r#","prev":"#, Value::Bytes(prev.as_ref().map_or(&[], |it| it.as_bytes())));
+        add(r#","t":"#, Value::Number(received.0));
+        bytes.push(b'}');
+        bytes
     }
 
     /// Reads a leaf's bytes, if they are in its one form.
@@ -106,6 +113,28 @@ impl Leaf {
             },
         };
         (leaf.to_bytes() == bytes).then_some(leaf)
+    }
+}
+
+/// What a leaf says of an event, one thing of it.
+enum Value<'l> {
+    Number(u64),
+    Text(&'l str),
+    /// Is written as the text of its hex digits.
+    Bytes(&'l [u8]),
+}
+
+impl Value<'_> {
+    fn append(self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Number(number) => super::append_json(bytes, &number),
+            Self::Text(text) => super::append_json(bytes, text),
+            Self::Bytes(value) => {
+                bytes.push(b'"');
+                hex::append(value, bytes);
+                bytes.push(b'"');
+            }
+        }
     }
 }
 

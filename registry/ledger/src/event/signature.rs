@@ -99,6 +99,14 @@ impl Signature {
     }
 }
 
+impl Signature {
+    /// Appends its text.
+    pub(super) fn append(&self, bytes: &mut Vec<u8>) {
+        hex::append(&self.compact, bytes);
+        hex::append(self.v.as_slice(), bytes);
+    }
+}
+
 impl fmt::Display for Signature {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         hex::write(&self.compact, out)?;

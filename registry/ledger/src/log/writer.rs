@@ -22,7 +22,7 @@ use crate::{
     admission::{self, Policy},
     event::{Accepted, BodyId, EventId, Leaf, Position, Signed},
     fold::{self, Derived},
-    store::{EventRow, Store, StoreError},
+    store::{EventRow, EventRows, Store, StoreError},
     tree::{Frontier, leaf_hash},
 };
 
@@ -51,13 +51,23 @@ pub(super) struct State {
 }
 
 /// What a transaction has appended so far.
-#[derive(Default)]
 struct Appended {
     new: Vec<Arc<Accepted>>,
     /// What is indexed of each of them.
     indexed: Vec<Indexed>,
     bodies: HashMap<BodyId, usize, RandomState>,
     depths: HashMap<EventId, u64, RandomState>,
+}
+
+impl Appended {
+    fn with_room(events: usize) -> Self {
+        Self {
+            new: Vec::with_capacity(events),
+            indexed: Vec::with_capacity(events),
+            bodies: HashMap::with_capacity_and_hasher(events, RandomState::default()),
+            depths: HashMap::with_capacity_and_hasher(events, RandomState::default()),
+        }
+    }
 }
 
 impl State {
@@ -152,13 +162,14 @@ impl Writer {
             None => State::load(&self.store)?,
         };
         let room = ERA_EVENTS - state.frontier.size() % ERA_EVENTS;
-        let mut appended = Appended::default();
+        let mut appended = Appended::with_room(queue.len().min(BATCH_MAX));
         let mut outcomes = Vec::new();
         let rules = Rules { shared: &self.shared, policy: &self.policy, folds: &self.folds, now };
         self.store.transact(|store| {
+            let mut rows = store.event_rows()?;
             while (appended.new.len() as u64) < room && outcomes.len() < BATCH_MAX {
                 let Some(next) = queue.pop_front() else { break };
-                outcomes.push(append(store, &mut state, &rules, next, &mut appended)?);
+                outcomes.push(append(store, &mut rows, &mut state, &rules, next, &mut appended)?);
             }
             state.spaces.write(store)
         })?;
@@ -225,6 +236,7 @@ struct Rules<'w> {
 /// Appends one event inside a transaction, or says why not.
 fn append(
     store: &Store,
+    rows: &mut EventRows<'_>,
     state: &mut State,
     rules: &Rules<'_>,
     prepared: Prepared,
@@ -252,7 +264,7 @@ fn append(
     let leaf = leaf_hash(&Leaf::of(&event, at.clone()).to_bytes());
     let space = state.spaces.number(store, sid)?;
     let accepted = Arc::new(Accepted::new(event, at, json));
-    store.append(&EventRow { space, prev_seq: head.map(|it| it.0), accepted: &accepted, leaf })?;
+    rows.append(&EventRow { space, prev_seq: head.map(|it| it.0), accepted: &accepted, leaf })?;
     for tile in state.frontier.push(leaf) {
         store.put_tile(tile.level, tile.n, tile.root)?;
     }

@@ -1,7 +1,7 @@
 //! Rows of the log.
 
 use base::{Address, Sha256, UnixSeconds, hex};
-use rusqlite::{Row, params};
+use rusqlite::{CachedStatement, Row, params};
 
 use super::{
     Store, StoreError,
@@ -50,6 +50,12 @@ pub(crate) struct EventRow<'e> {
     pub(crate) prev_seq: Option<u64>,
     pub(crate) accepted: &'e Accepted,
     pub(crate) leaf: Sha256,
+}
+
+/// Appends events, which are many: the statement is looked up once.
+pub(crate) struct EventRows<'s> {
+    store: &'s Store,
+    insert: CachedStatement<'s>,
 }
 
 impl Found for Stored {
@@ -109,32 +115,38 @@ impl Stored {
     }
 }
 
-impl Store {
+impl EventRows<'_> {
     /// Appends one event.
-    pub(crate) fn append(&self, row: &EventRow<'_>) -> Result<(), StoreError> {
+    pub(crate) fn append(&mut self, row: &EventRow<'_>) -> Result<(), StoreError> {
         let (event, at) = (&row.accepted.event, &row.accepted.at);
+        let inserted = self.insert.execute(params![
+            at.seq,
+            row.space,
+            event.kind().0,
+            at.n,
+            at.tick,
+            at.depth,
+            event.created_at().0,
+            at.received.0,
+            scheme_number(event.scheme()),
+            row.prev_seq,
+            event.id().as_bytes(),
+            event.body().digest().as_bytes(),
+            event.author().address().as_bytes(),
+            row.leaf.as_bytes(),
+            at.prev.as_ref().map(Sha256::as_bytes),
+            row.accepted.json(),
+        ]);
+        inserted.map(drop).map_err(|it| self.store.error(it))
+    }
+}
+
+impl Store {
+    /// Makes ready to append events.
+    pub(crate) fn event_rows(&self) -> Result<EventRows<'_>, StoreError> {
         let sql = "INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
-        self.put(
-            sql,
-            params![
-                at.seq,
-                row.space,
-                event.kind().0,
-                at.n,
-                at.tick,
-                at.depth,
-                event.created_at().0,
-                at.received.0,
-                scheme_number(event.scheme()),
-                row.prev_seq,
-                event.id().as_bytes(),
-                event.body().digest().as_bytes(),
-                event.author().address().as_bytes(),
-                row.leaf.as_bytes(),
-                at.prev.as_ref().map(Sha256::as_bytes),
-                row.accepted.json(),
-            ],
-        )
+        let insert = self.conn.prepare_cached(sql).map_err(|it| self.error(it))?;
+        Ok(EventRows { store: self, insert })
     }
 
     /// Returns the event at a place.
