@@ -14,6 +14,7 @@ let
   kept = [
     "Cargo.toml"
     "Cargo.lock"
+    ".cargo"
     ".clippy.toml"
     ".rustfmt.toml"
     ".config"

@@ -3,6 +3,7 @@
 mod copies;
 mod full_disk;
 mod killed;
+mod on_disk;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
