@@ -90,7 +90,12 @@ impl<'p> Plain<'p> {
 
     fn string(&mut self) -> Option<&'p str> {
         self.pass(b'"')?;
-        let length = self.rest().iter().position(|it| matches!(it, b'"' | b'\\' | ..b' '))?;
+        let is_end = |it: &u8| matches!(it, b'"' | b'\\' | ..b' ');
+        // Most texts are long or short, and of a long one many bytes are looked at at once.
+        let (chunks, _) = self.rest().as_chunks::<32>();
+        let has_no_end = |it: &&[u8; 32]| !it.iter().fold(false, |found, it| found | is_end(it));
+        let passed = 32 * chunks.iter().take_while(has_no_end).count();
+        let length = passed + self.rest()[passed..].iter().position(is_end)?;
         let text = self.text.get(self.at..self.at + length)?;
         self.at += length + 1;
         (self.text.as_bytes()[self.at - 1] == b'"').then_some(text)
