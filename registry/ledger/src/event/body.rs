@@ -1,5 +1,7 @@
 //! What is signed: the serialized body, its digests, and which of the ways to sign it an id means.
 
+use std::io::Write as _;
+
 use base::hex;
 use serde::{Deserialize, Serialize};
 
@@ -162,7 +164,12 @@ pub(crate) fn personal_digest(bytes: &[u8]) -> [u8; 32] {
 }
 
 fn prefixed(bytes: &[u8], length: usize) -> [u8; 32] {
-    keccak(&[b"\x19Ethereum Signed Message:\n", length.to_string().as_bytes(), bytes])
+    // A number has at most 20 digits.
+    let mut digits = [0; 20];
+    let mut room = &mut digits[..];
+    write!(room, "{length}").expect("there is room");
+    let unused = room.len();
+    keccak(&[b"\x19Ethereum Signed Message:\n", &digits[..digits.len() - unused], bytes])
 }
 
 /// The digests of one body. Keccak waits until it is asked for: of a long text it costs more than the signature.
@@ -187,26 +194,28 @@ impl Digests {
         EventId::from_bytes(personal_digest(&self.serialized.bytes))
     }
 
-    /// Lists what may have been signed if the id is `id`, the likely first; empty if the id is not this body's.
-    fn signable(&self, id: EventId, leniency: Leniency) -> Vec<(Scheme, [u8; 32])> {
+    /// Returns what may have been signed if the id is `id`, the likely first; nothing if the id is not this body's.
+    fn signable(&self, id: EventId, leniency: Leniency) -> [Option<(Scheme, [u8; 32])>; 4] {
+        let one = |scheme, digest| Some((scheme, digest));
         if id == self.spec_id() {
-            let mut signable =
-                vec![(Scheme::SpecEip191, personal_digest(id.as_bytes())), (Scheme::SpecRaw, *id.as_bytes())];
+            let (wallets, raw) = (personal_digest(id.as_bytes()), *id.as_bytes());
+            let mut signable = [one(Scheme::SpecEip191, wallets), one(Scheme::SpecRaw, raw), None, None];
             if leniency.accept_id_text {
                 let text = id.to_string();
-                signable.push((Scheme::SpecText, personal_digest(text.as_bytes())));
-                signable.push((Scheme::SpecText, personal_digest(format!("0x{text}").as_bytes())));
+                signable[2] = one(Scheme::SpecText, personal_digest(text.as_bytes()));
+                signable[3] = one(Scheme::SpecText, personal_digest(format!("0x{text}").as_bytes()));
             }
             return signable;
         }
         let keccak = self.sdk_id();
-        if id == keccak {
-            return vec![(Scheme::Sdk, *keccak.as_bytes())];
-        }
-        if id == self.utf16_id() {
-            return vec![(Scheme::SdkUtf16, *keccak.as_bytes())];
-        }
-        Vec::new()
+        let scheme = if id == keccak {
+            Scheme::Sdk
+        } else if id == self.utf16_id() {
+            Scheme::SdkUtf16
+        } else {
+            return [None; 4];
+        };
+        [one(scheme, *keccak.as_bytes()), None, None, None]
     }
 
     /// Returns the id that JavaScript computes: the length counts UTF-16 units.
@@ -231,21 +240,22 @@ impl Claimed {
     pub(crate) fn prove(self, leniency: Leniency) -> Result<(Signed, Serialized), VerifyError> {
         let Self { id, author, mut draft, content, signature } = self;
         let candidates = match content {
-            Content::Text(text) => vec![text],
-            Content::Object { compact, raw } => vec![raw, compact],
+            Content::Text(text) => [Some(text), None],
+            Content::Object { compact, raw } => [Some(raw), Some(compact)],
         };
         let mut first = None;
-        for content in candidates {
+        for content in candidates.into_iter().flatten() {
             let digests = Digests::new(Serialized::with(&author, &draft, &content));
             let signable = digests.signable(id, leniency);
-            if signable.is_empty() {
+            let signable = signable.iter().flatten();
+            if signable.clone().next().is_none() {
                 first.get_or_insert(digests);
                 continue;
             }
             let which = signature
-                .which(signable.iter().map(|it| it.1), author.address(), leniency.accept_eip2098)
+                .which(signable.clone().map(|it| it.1), author.address(), leniency.accept_eip2098)
                 .map_err(|source| VerifyError::Signature { id, source })?;
-            let Some((scheme, _)) = which.and_then(|it| signable.get(it)) else {
+            let Some((scheme, _)) = which.and_then(|it| signable.clone().nth(it)) else {
                 return Err(VerifyError::Author { id, author });
             };
             draft.content = content;

@@ -210,7 +210,7 @@ fn check_tags(tags: &Tags, limits: &Limits) -> Result<(), ParseError> {
         }
     }
     match tags.first("sid") {
-        Some(sid) => super::Sid::parse(sid).map(drop).map_err(ParseError::Sid),
+        Some(sid) => super::Sid::check(sid).map_err(ParseError::Sid),
         None => Ok(()),
     }
 }

@@ -170,10 +170,15 @@ impl Sid {
 
     /// Takes any text that is neither empty nor longer than [`Sid::BYTES_MAX`].
     pub fn parse(text: &str) -> Result<Self, SidError> {
+        Self::check(text).map(|()| Self(text.into()))
+    }
+
+    /// Says why a text would not be taken.
+    pub(super) fn check(text: &str) -> Result<(), SidError> {
         match text.len() {
             0 => Err(SidError::Empty),
             found if found > Self::BYTES_MAX => Err(SidError::Long { max: Self::BYTES_MAX, found }),
-            _ => Ok(Self(text.into())),
+            _ => Ok(()),
         }
     }
 
