@@ -9,8 +9,11 @@ mod body;
 mod claim;
 mod name;
 mod place;
+mod prove;
 mod signature;
+mod signers;
 mod tag;
+mod together;
 
 use base::UnixSeconds;
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
@@ -20,10 +23,11 @@ pub(crate) use self::{
     signature::{Signature, address_of},
 };
 pub use self::{
-    body::{Leniency, Scheme, VerifyError},
+    body::{Leniency, Scheme},
     claim::{Claimed, Limits, ParseError},
     name::{Author, AuthorError, BodyId, EventId, Kind, Sid, SidError},
     place::{Accepted, Leaf, Position},
+    prove::VerifyError,
     signature::SignatureError,
     tag::{Tag, TagView, Tags, TagsError},
 };

@@ -129,7 +129,8 @@ impl SecretKey {
 /// Says whether a wallet's signature over a text, with or without `0x`, is by this address.
 pub fn signed_text(text: &str, signature: &str, by: Address) -> bool {
     let parsed = Signature::parse(signature.strip_prefix("0x").unwrap_or(signature));
-    parsed.is_ok_and(|it| it.which([personal_digest(text.as_bytes())].into_iter(), by, false) == Ok(Some(0)))
+    let digest = personal_digest(text.as_bytes());
+    parsed.and_then(|it| it.which([digest].into_iter(), by, false)).is_ok_and(|it| it.is_some())
 }
 
 /// Says whether others may read a secret.

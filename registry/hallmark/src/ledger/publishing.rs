@@ -53,8 +53,8 @@ impl Ledger {
         claimed: Vec<Claimed>,
     ) -> Result<Vec<Result<Prepared, VerifyError>>, AppendError> {
         let leniency = self.0.config.leniency();
-        let (verify, expected) = (move |it: Claimed| Prepared::of(it, leniency), self.log().expect());
-        let verified: Vec<_> = self.0.checkers.run(move || claimed.into_iter().map(verify).collect()).await?;
+        let expected = self.log().expect();
+        let verified = self.0.checkers.run(move || Prepared::of_all(claimed, leniency)).await?;
         drop(expected);
         for prepared in verified.iter().flatten() {
             self.foresee(prepared.event()).await?;

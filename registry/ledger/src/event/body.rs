@@ -5,7 +5,7 @@ use std::io::Write as _;
 use base::hex;
 use serde::{Deserialize, Serialize};
 
-use super::{Author, BodyId, Claimed, Draft, EventId, Signed, claim::Content, name::keccak, signature};
+use super::{Author, BodyId, Draft, EventId, Signed, name::keccak};
 
 /// How an event was signed. The id alone says which family; the signature says the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -32,46 +32,6 @@ pub struct Leniency {
     pub accept_eip2098: bool,
 }
 
-/// Why an event that has the right shape proves nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VerifyError {
-    /// The id is none that this body can have.
-    #[error("id {found} is neither the SHA-256 of the event, {sha256}, nor its EIP-191 Keccak, {keccak}")]
-    Id {
-        /// What the event says.
-        found: EventId,
-        /// What the specification asks for.
-        sha256: EventId,
-        /// What the clients' libraries compute.
-        keccak: EventId,
-    },
-    /// The signature cannot be anybody's.
-    #[error("the signature of {id} cannot be read")]
-    Signature {
-        /// Which event.
-        id: EventId,
-        /// What is wrong with it.
-        source: signature::SignatureError,
-    },
-    /// The signature is somebody else's, or over something else.
-    #[error("the signature of {id} is not by {author}")]
-    Author {
-        /// Which event.
-        id: EventId,
-        /// Who is said to have signed it.
-        author: Author,
-    },
-}
-
-impl VerifyError {
-    /// Returns the id of the event that proves nothing.
-    pub fn id(&self) -> EventId {
-        match self {
-            Self::Id { found: id, .. } | Self::Signature { id, .. } | Self::Author { id, .. } => *id,
-        }
-    }
-}
-
 /// The bytes that both families sign: NIP-01's array, as JavaScript prints it. An event's own JSON has tags and content
 /// just as they are here.
 pub(crate) struct Serialized {
@@ -85,7 +45,7 @@ impl Serialized {
         Self::with(author, draft, &draft.content)
     }
 
-    fn with(author: &Author, draft: &Draft, content: &str) -> Self {
+    pub(super) fn with(author: &Author, draft: &Draft, content: &str) -> Self {
         let room = content.len() + content.len() / 8 + draft.tags.json_bytes() + SERIALIZED_BYTES;
         let mut bytes = Vec::with_capacity(room);
         bytes.extend_from_slice(b"[0,");
@@ -172,9 +132,12 @@ fn prefixed(bytes: &[u8], length: usize) -> [u8; 32] {
     keccak(&[b"\x19Ethereum Signed Message:\n", &digits[..digits.len() - unused], bytes])
 }
 
+/// The ways in which an event may have been signed, with the digest that each would be over; the first places are taken.
+pub(super) type Signable = [Option<(Scheme, [u8; 32])>; 4];
+
 /// The digests of one body. Keccak waits until it is asked for: of a long text it costs more than the signature.
 pub(crate) struct Digests {
-    serialized: Serialized,
+    pub(super) serialized: Serialized,
     pub(crate) body: BodyId,
 }
 
@@ -195,7 +158,7 @@ impl Digests {
     }
 
     /// Returns what may have been signed if the id is `id`, the likely first; nothing if the id is not this body's.
-    fn signable(&self, id: EventId, leniency: Leniency) -> [Option<(Scheme, [u8; 32])>; 4] {
+    pub(super) fn signable(&self, id: EventId, leniency: Leniency) -> Signable {
         let one = |scheme, digest| Some((scheme, digest));
         if id == self.spec_id() {
             let (wallets, raw) = (personal_digest(id.as_bytes()), *id.as_bytes());
@@ -227,42 +190,5 @@ impl Digests {
             _ => 1,
         });
         EventId::from_bytes(prefixed(&self.serialized.bytes, units.sum()))
-    }
-}
-
-impl Claimed {
-    /// Checks id and signature: the only way from a stranger's text to a fact.
-    pub fn verify(self, leniency: Leniency) -> Result<Signed, VerifyError> {
-        self.prove(leniency).map(|it| it.0)
-    }
-
-    /// Checks id and signature, and returns the body's bytes beside the event.
-    pub(crate) fn prove(self, leniency: Leniency) -> Result<(Signed, Serialized), VerifyError> {
-        let Self { id, author, mut draft, content, signature } = self;
-        let candidates = match content {
-            Content::Text(text) => [Some(text), None],
-            Content::Object { compact, raw } => [Some(raw), Some(compact)],
-        };
-        let mut first = None;
-        for content in candidates.into_iter().flatten() {
-            let digests = Digests::new(Serialized::with(&author, &draft, &content));
-            let signable = digests.signable(id, leniency);
-            let signable = signable.iter().flatten();
-            if signable.clone().next().is_none() {
-                first.get_or_insert(digests);
-                continue;
-            }
-            let which = signature
-                .which(signable.clone().map(|it| it.1), author.address(), leniency.accept_eip2098)
-                .map_err(|source| VerifyError::Signature { id, source })?;
-            let Some((scheme, _)) = which.and_then(|it| signable.clone().nth(it)) else {
-                return Err(VerifyError::Author { id, author });
-            };
-            draft.content = content;
-            let signed = Signed::new(id, author, draft, signature, digests.body, *scheme);
-            return Ok((signed, digests.serialized));
-        }
-        let digests = first.unwrap_or_else(|| Digests::new(Serialized::of(&author, &draft)));
-        Err(VerifyError::Id { found: id, sha256: digests.spec_id(), keccak: digests.sdk_id() })
     }
 }

@@ -6,7 +6,7 @@ use std::{cell::RefCell, fmt};
 
 use base::{Address, hex};
 use secp256k1::{
-    Message,
+    Message, PublicKey,
     ecdsa::{RecoverableSignature, RecoveryId},
 };
 
@@ -64,18 +64,19 @@ impl Signature {
         Self { compact, v: Some(27 + recovery.to_u8()) }
     }
 
-    /// Finds the first of the digests that `address` signed, or `None` if it signed none of them.
+    /// Finds the first of the digests that `address` signed, and with which key; `None` if it signed none of them.
     pub(crate) fn which(
         &self,
         digests: impl Iterator<Item = [u8; 32]>,
         address: Address,
         accept_eip2098: bool,
-    ) -> Result<Option<usize>, SignatureError> {
+    ) -> Result<Option<(usize, PublicKey)>, SignatureError> {
         let (compact, parities) = self.numbers(accept_eip2098)?;
         for (index, digest) in digests.enumerate() {
             for parity in parities {
-                if recover(&compact, *parity, digest)? == Some(address) {
-                    return Ok(Some(index));
+                let recovered = recover(&compact, *parity, digest)?;
+                if let Some((key, _)) = recovered.filter(|it| it.1 == address) {
+                    return Ok(Some((index, key)));
                 }
             }
         }
@@ -83,7 +84,10 @@ impl Signature {
     }
 
     /// Returns both numbers and the parities to try.
-    fn numbers(&self, accept_eip2098: bool) -> Result<([u8; 64], &'static [RecoveryId]), SignatureError> {
+    pub(super) fn numbers(
+        &self,
+        accept_eip2098: bool,
+    ) -> Result<([u8; 64], &'static [RecoveryId]), SignatureError> {
         let mut compact = self.compact;
         let parities: &[RecoveryId] = match self.v {
             Some(0 | 27) => &[RecoveryId::Zero],
@@ -120,28 +124,28 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// Returns the address whose key signed the digest, or `None` if there is no such key.
+/// Returns the key that signed the digest, and its address; `None` if there is no such key.
 fn recover(
     compact: &[u8; 64],
     parity: RecoveryId,
     digest: [u8; 32],
-) -> Result<Option<Address>, SignatureError> {
+) -> Result<Option<(PublicKey, Address)>, SignatureError> {
     let signature = RecoverableSignature::from_compact(compact, parity).map_err(|_| SignatureError::Range)?;
     // Numbers that lead to no point are a signature of nobody, not a fault of the form.
     let key = signature.recover_ecdsa(Message::from_digest(digest)).ok();
-    Ok(key.map(|it| LATELY.with_borrow_mut(|lately| address_of_lately(lately, &it))))
+    Ok(key.map(|it| (it, LATELY.with_borrow_mut(|lately| address_of_lately(lately, &it)))))
 }
 
 thread_local! {
     static LATELY: RefCell<Lately<Address>> = RefCell::default();
 }
 
-fn address_of_lately(lately: &mut Lately<Address>, key: &secp256k1::PublicKey) -> Address {
+fn address_of_lately(lately: &mut Lately<Address>, key: &PublicKey) -> Address {
     lately.get(&key.serialize(), || address_of(key))
 }
 
 /// Returns the address of a public key: the last 20 bytes of its Keccak.
-pub(crate) fn address_of(key: &secp256k1::PublicKey) -> Address {
+pub(crate) fn address_of(key: &PublicKey) -> Address {
     let digest = keccak(&[&key.serialize_uncompressed()[1..]]);
     let mut address = [0; 20];
     address.copy_from_slice(&digest[12..]);
@@ -157,7 +161,7 @@ mod tests {
         let mut lately = Lately::default();
         let keys = (1..=20_u8).map(|it| {
             let key = secp256k1::SecretKey::from_secret_bytes([it; 32]).unwrap();
-            secp256k1::PublicKey::from_secret_key(&key)
+            PublicKey::from_secret_key(&key)
         });
         let keys: Vec<_> = keys.collect();
         for key in keys.iter().flat_map(|it| [it, it, &keys[0]]) {

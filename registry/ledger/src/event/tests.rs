@@ -403,3 +403,97 @@ proptest! {
         let _ = verify(&object);
     }
 }
+
+/// How the event of a stranger may be right or wrong.
+#[derive(Clone, Copy, Debug)]
+enum Twist {
+    None,
+    Scheme(Scheme),
+    Object,
+    NoParity,
+    OtherParity,
+    OtherAuthor,
+    OtherSignature,
+    OtherId,
+    HighS,
+    Number(usize, &'static str),
+}
+
+/// Signs the draft of a number with one of three keys, and twists it.
+fn twisted(author: u8, number: u64, twist: Twist) -> Claimed {
+    let key = |number| SecretKey::from_bytes([number; 32]).unwrap();
+    let mut draft = Draft { created_at: UnixSeconds(number), ..draft() };
+    let scheme = if let Twist::Scheme(scheme) = twist { scheme } else { Scheme::SpecEip191 };
+    if let Twist::Object = twist {
+        draft.content = "{\"a\": 1}".to_owned();
+    }
+    let mut event: Value =
+        serde_json::from_str(&key(1 + author).sign(draft.clone(), scheme).to_json()).unwrap();
+    let signature = event["sig"].as_str().unwrap().to_owned();
+    let parity = |text: &str| if text.ends_with("1b") { "1c" } else { "1b" };
+    match twist {
+        Twist::None | Twist::Scheme(_) => {}
+        Twist::Object => event["content"] = json!({"a": 1}),
+        Twist::NoParity => event["sig"] = signature[..128].into(),
+        Twist::OtherParity => event["sig"] = format!("{}{}", &signature[..128], parity(&signature)).into(),
+        Twist::OtherAuthor => {
+            let other: Value = serde_json::from_str(&key(4).sign(draft, scheme).to_json()).unwrap();
+            event["sig"] = other["sig"].clone();
+        }
+        Twist::OtherSignature => {
+            let other = Draft { kind: Kind(30300), ..draft };
+            let other: Value = serde_json::from_str(&key(1 + author).sign(other, scheme).to_json()).unwrap();
+            event["sig"] = other["sig"].clone();
+        }
+        Twist::OtherId => event["id"] = "1".repeat(64).into(),
+        Twist::HighS => event["sig"] = format!("{}f{}", &signature[..64], &signature[65..]).into(),
+        Twist::Number(place, digits) => {
+            event["sig"] = format!("{}{digits}{}", &signature[..place], &signature[place + 64..]).into();
+        }
+    }
+    parse(&event.to_string()).unwrap()
+}
+
+fn twists() -> impl Strategy<Value = Twist> {
+    const ZERO: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+    const BEYOND: &str = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
+    // Five is on no point of the curve: its cube and seven more have no root.
+    const NO_POINT: &str = "0000000000000000000000000000000000000000000000000000000000000005";
+    let wrong = prop::sample::select(vec![
+        Twist::OtherParity,
+        Twist::OtherAuthor,
+        Twist::OtherSignature,
+        Twist::OtherId,
+        Twist::HighS,
+        Twist::Number(0, ZERO),
+        Twist::Number(0, BEYOND),
+        Twist::Number(0, NO_POINT),
+        Twist::Number(64, ZERO),
+    ]);
+    let unusual = prop::sample::select(vec![
+        Twist::Scheme(Scheme::SpecRaw),
+        Twist::Scheme(Scheme::Sdk),
+        Twist::Scheme(Scheme::SdkUtf16),
+        Twist::Object,
+        Twist::NoParity,
+    ]);
+    prop_oneof![30 => Just(Twist::None), 6 => unusual, 1 => wrong]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn many_events_are_proved_together_as_each_is_alone(
+        groups in prop::collection::vec(prop::collection::vec((0..3_u8, twists()), 1..80), 1..4)
+    ) {
+        for group in groups {
+            let claimed: Vec<_> =
+                group.into_iter().zip(1..).map(|((author, twist), it)| twisted(author, it, twist)).collect();
+            let alone: Vec<_> = claimed.iter().map(|it| it.clone().verify(Leniency::default())).collect();
+            let together = Claimed::prove_all(claimed, Leniency::default());
+            let together: Vec<_> = together.into_iter().map(|it| it.map(|it| it.0)).collect();
+            prop_assert_eq!(together, alone);
+        }
+    }
+}
