@@ -2,7 +2,7 @@
 
 mod listeners;
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 use base::{Clock as _, Sha256, SystemClock, UnixSeconds};
 use futures_util::SinkExt as _;
@@ -312,6 +312,65 @@ async fn a_flood_of_bad_signatures_is_answered_and_others_are_served() {
     late.created_at = UnixSeconds(SystemClock.now().0 + 100_000);
     let refused = honest.publish(&key(1).sign(late, Scheme::SpecEip191)).await;
     assert!(refused[3].as_str().unwrap().starts_with("invalid: created_at"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_events_among_many_are_refused_and_no_others() {
+    let (_host, daemon) = quiet(&[]).await;
+    let mut client = Client::of(&daemon, "/").await;
+    let events: Vec<_> =
+        (0..300_u16).map(|it| post(1 + u8::try_from(it % 3).unwrap(), &it.to_string())).collect();
+    let is_forged = |place: usize| place % 70 == 69;
+    for (place, event) in events.iter().enumerate() {
+        let mut event = json!(event);
+        if is_forged(place) {
+            // By the same author, over something else.
+            event["sig"] = json!(events[place - 3])["sig"].clone();
+        }
+        client.say(&json!(["EVENT", event])).await;
+    }
+    let mut answers = BTreeMap::new();
+    for _ in &events {
+        let answer = client.hear().await;
+        answers.insert(answer[1].as_str().unwrap().to_owned(), answer);
+    }
+    for (place, event) in events.iter().enumerate() {
+        let answer = &answers[&event.id().to_string()];
+        assert_eq!(answer[2], json!(!is_forged(place)), "{answer}");
+        if is_forged(place) {
+            let why = format!("invalid: the signature of {} is not by {}", event.id(), event.author());
+            assert_eq!(answer[3], json!(why));
+        }
+    }
+    let stored = client.stored(&json!({ "kinds": [30300], "limit": 1000 })).await;
+    assert_eq!(stored.len(), answers.values().filter(|it| it[2] == json!(true)).count());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_has_all_that_is_asked_for_however_large_it_is() {
+    let (_host, daemon) = quiet(&[]).await;
+    let mut client = Client::of(&daemon, "/").await;
+    let mut events = Vec::new();
+    for number in 0..60_usize {
+        let length = if number % 3 == 0 { 100_000 } else { 10 };
+        let event = post(1 + u8::try_from(number % 2).unwrap(), &format!("{number} {}", "x".repeat(length)));
+        assert_eq!(client.publish(&event).await[2], json!(true));
+        events.push(event);
+    }
+    events.sort_by_key(|it| (Reverse(it.created_at()), it.id()));
+    let author = events[0].author();
+    let wanted = |filter: &dyn Fn(&&Signed) -> bool, limit: usize| {
+        events.iter().filter(filter).take(limit).map(|it| json!(it)).collect::<Vec<_>>()
+    };
+    let of_author = |it: &&Signed| it.author() == author;
+    for limit in [1, 3, 100] {
+        let asked = json!({ "#sid": ["0xMG"], "kinds": [30300], "limit": limit });
+        assert_eq!(client.stored(&asked).await, wanted(&|_| true, limit), "of a subspace, {limit}");
+        let asked = json!({ "authors": [author.as_str()], "limit": limit });
+        assert_eq!(client.stored(&asked).await, wanted(&of_author, limit), "of an author, {limit}");
+        let asked = json!({ "#sid": ["0xMG"], "authors": [author.as_str()], "limit": limit });
+        assert_eq!(client.stored(&asked).await, wanted(&of_author, limit), "of both, {limit}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

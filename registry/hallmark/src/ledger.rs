@@ -176,6 +176,16 @@ impl Ledger {
         block_in_place(|| look(self)).context("read the log")
     }
 
+    /// Does the same while the thread's other tasks wait: only for what takes hardly longer than to call somebody to
+    /// take them over.
+    pub(crate) async fn read_at_once<T>(
+        &self,
+        look: impl FnOnce(&Ledger) -> Result<T, StoreError>,
+    ) -> anyhow::Result<T> {
+        let _seat = self.0.readers.acquire().await.context("wait for the log")?;
+        look(self).context("read the log")
+    }
+
     /// Looks at the graph on a thread of its own, a few at once.
     pub(crate) async fn look<T: Send + 'static>(
         &self,

@@ -11,6 +11,7 @@ mod check;
 mod crash;
 mod era;
 mod names;
+mod plan;
 mod posting;
 mod prepared;
 mod query;
@@ -38,6 +39,7 @@ use base::Clock;
 
 #[cfg(test)]
 pub(crate) use self::era::ERA_EVENTS;
+pub(crate) use self::plan::is_direct;
 use self::{check::Loaded, queue::Queue, shared::Shared, writer::Writer};
 pub use self::{
     prepared::{ClaimError, Prepared, verify_batch},

@@ -21,7 +21,7 @@ use base::Address;
 pub use self::{
     document::{Document, Limitation},
     frame::{ClientFrame, FrameError, SubscriptionId},
-    read::{count, stored},
+    read::{count, is_found_at_once, stored},
     session::{Session, Step},
 };
 use crate::event::{Kind, Leniency, Limits, Tags};

@@ -8,16 +8,14 @@ use std::{
 
 use super::{
     era::{self, Closed, ERA_EVENTS, Era},
-    posting::{self, Posting, Rank},
+    plan::plan,
+    posting::{Posting, Rank},
 };
 use crate::{
     event::{EventId, Sid},
     filter::Filter,
     store::{Events, Found, Glance, Store, StoreError},
 };
-
-/// The most keys that a filter is looked up under; with more, a wider condition is used and the rest is compared.
-const KEYS_MAX: usize = 300;
 
 /// A question to the log.
 #[derive(Clone, Debug, Default)]
@@ -129,7 +127,7 @@ impl<'s, R: Found> Answers<'s, R> {
             .map(|(newest, no, _)| (newest, Reverse(no)))
             .collect();
         drop(open);
-        let keys = if filter.is_void() { Vec::new() } else { keys(filter) };
+        let keys = if filter.is_void() { Vec::new() } else { plan(filter).keys };
         let (runs, heads) = (Vec::new(), BinaryHeap::new());
         let events = store.events()?;
         Ok(Self {
@@ -253,39 +251,4 @@ fn matches_columns(filter: &Filter, glance: &Glance<'_>) -> bool {
         && has(filter.kinds.as_ref(), &glance.kind)
         && has(filter.authors.as_ref(), &glance.author)
         && filter.fits_time(glance.created_at)
-}
-
-/// Chooses the keys that a filter is looked up under: the fewest that lead to all that can match.
-fn keys(filter: &Filter) -> Vec<u64> {
-    let mut plans = vec![tag_keys(filter)];
-    let kinds = filter.kinds.as_ref();
-    let sids = filter.tags.get("sid");
-    if let (Some(sids), Some(kinds)) = (sids, kinds) {
-        plans.push(pairs(sids, kinds, |sid, kind| posting::of_sid_kind(sid, *kind)));
-    }
-    if let (Some(authors), Some(kinds)) = (&filter.authors, kinds) {
-        plans.push(pairs(authors, kinds, |author, kind| posting::of_author_kind(*author, *kind)));
-    }
-    plans.push(sids.map(|it| it.iter().map(|sid| posting::of_tag("sid", sid)).collect()));
-    plans.push(filter.authors.as_ref().map(|it| it.iter().map(|at| posting::of_author(*at)).collect()));
-    plans.push(kinds.map(|it| it.iter().map(|kind| posting::of_kind(*kind)).collect()));
-    let found = plans.into_iter().flatten().find(|it: &Vec<u64>| it.len() <= KEYS_MAX);
-    found.unwrap_or_else(|| vec![posting::EVERYTHING])
-}
-
-/// Returns the keys of the narrowest tag: not `sid`, which is better with a kind, nor those every event has.
-fn tag_keys(filter: &Filter) -> Option<Vec<u64>> {
-    let is_common = |name: &str| matches!(name, "sid" | "d" | "op");
-    let narrow = filter.tags.iter().filter(|it| !is_common(it.0));
-    let (name, values) = narrow.min_by_key(|it| it.1.len()).or_else(|| {
-        let alone = filter.tags.contains_key("sid") || filter.kinds.is_some() || filter.authors.is_some();
-        filter.tags.iter().next().filter(|_| !alone)
-    })?;
-    Some(values.iter().map(|it| posting::of_tag(name, it)).collect())
-}
-
-/// Returns the keys of all pairs, or `None` if there are too many.
-fn pairs<A, B>(ones: &BTreeSet<A>, others: &BTreeSet<B>, key: impl Fn(&A, &B) -> u64) -> Option<Vec<u64>> {
-    let all = ones.iter().flat_map(|one| others.iter().map(|other| key(one, other)).collect::<Vec<_>>());
-    (ones.len() * others.len() <= KEYS_MAX).then(|| all.collect())
 }

@@ -10,12 +10,21 @@ use base::Address;
 use super::Relay;
 use crate::{
     filter::Filter,
-    log::{Log, Query},
+    log::{Log, Query, is_direct},
     store::{Brief, Found as _, StoreError},
 };
 
 /// The most events that COUNT looks at. Beyond that it says that there are at least so many.
 const COUNTED_MAX: u64 = 100_000;
+
+/// The most events of an answer that is found at once.
+const AT_ONCE_MAX: u64 = 100;
+
+/// Says whether an answer is found at once: few events, and nothing else is looked at.
+pub fn is_found_at_once(relay: &Relay, filters: &[Filter]) -> bool {
+    let [filter] = filters else { return false };
+    relay.private_kinds.is_empty() && limit(relay, filter) <= AT_ONCE_MAX && is_direct(filter)
+}
 
 /// Gives `each` the stored events that filters ask for and that `proved` may read, among the first `size` of the log:
 /// the newest first, each once.
@@ -54,10 +63,9 @@ fn one(
     proved: &BTreeSet<Address>,
     mut each: impl FnMut(Brief) -> ControlFlow<()>,
 ) -> Result<(), StoreError> {
-    let limit = filter.limit.unwrap_or(relay.limit_default).min(relay.limit_max);
     // What may not be read does not count: the limit is on what is sent.
     let query = Query { filter: Filter { limit: None, ..filter.clone() }, size: Some(size), after: None };
-    let (mut left, mut failure) = (limit, None);
+    let (mut left, mut failure) = (limit(relay, filter), None);
     if left == 0 {
         return Ok(());
     }
@@ -74,6 +82,10 @@ fn one(
         if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     failure.map_or(Ok(()), Err)
+}
+
+fn limit(relay: &Relay, filter: &Filter) -> u64 {
+    filter.limit.unwrap_or(relay.limit_default).min(relay.limit_max)
 }
 
 fn may_read(relay: &Relay, brief: &Brief, proved: &BTreeSet<Address>) -> Result<bool, StoreError> {

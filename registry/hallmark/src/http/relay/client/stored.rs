@@ -1,9 +1,10 @@
 //! What the log has already: the answers to REQ and COUNT.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
+use base::Address;
 use ledger::{
-    Filter, StoreError,
+    Filter,
     relay::{self, Session, SubscriptionId},
 };
 
@@ -12,6 +13,8 @@ use crate::ledger::Ledger;
 
 /// How many bytes of stored events one answer has.
 const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// How many of them are read while others wait.
+const AT_ONCE_BYTES_MAX: usize = 512 << 10;
 
 impl Client {
     /// Sends the stored events that a subscription asks for.
@@ -26,22 +29,7 @@ impl Client {
             state.session.begin(&id, size);
             (size, state.session.proved().clone())
         };
-        let found = self
-            .ledger
-            .read_here(|ledger| {
-                let (mut found, mut left, mut is_cut) = (Vec::<String>::new(), ANSWER_BYTES_MAX, false);
-                relay::stored(ledger.log(), ledger.relay(), &filters, size, &proved, |it| {
-                    let Some(rest) = left.checked_sub(it.json.len()) else {
-                        is_cut = true;
-                        return ControlFlow::Break(());
-                    };
-                    left = rest;
-                    found.push(Session::stored(&id, it));
-                    ControlFlow::Continue(())
-                })?;
-                Ok::<_, StoreError>((found, is_cut))
-            })
-            .await;
+        let found = find(&self.ledger, &id, &filters, size, &proved).await;
         let (found, is_cut) = match found {
             Ok(found) => found,
             Err(error) => {
@@ -73,4 +61,36 @@ impl Client {
         };
         self.say(frame).await
     }
+}
+
+/// Finds the frames with the stored events that a subscription asks for, and says whether they were cut.
+async fn find(
+    ledger: &Ledger,
+    id: &SubscriptionId,
+    filters: &[Filter],
+    size: u64,
+    proved: &BTreeSet<Address>,
+) -> anyhow::Result<(Vec<String>, bool)> {
+    let look = |bytes_max: usize| {
+        move |ledger: &Ledger| {
+            let (mut found, mut left, mut is_cut) = (Vec::<String>::new(), bytes_max, false);
+            relay::stored(ledger.log(), ledger.relay(), filters, size, proved, |it| {
+                let Some(rest) = left.checked_sub(it.json.len()) else {
+                    is_cut = true;
+                    return ControlFlow::Break(());
+                };
+                left = rest;
+                found.push(Session::stored(id, it));
+                ControlFlow::Continue(())
+            })?;
+            Ok((found, is_cut))
+        }
+    };
+    if relay::is_found_at_once(ledger.relay(), filters) {
+        let (found, is_cut) = ledger.read_at_once(look(AT_ONCE_BYTES_MAX)).await?;
+        if !is_cut {
+            return Ok((found, false));
+        }
+    }
+    ledger.read_here(look(ANSWER_BYTES_MAX)).await
 }
