@@ -98,7 +98,8 @@ impl Ledger {
         };
         let log = Arc::new(Log::open(&config.file(&host.state), options)?);
         ancestry.follow(&log);
-        let checkers = Checkers::start().context("start the threads that check signatures")?;
+        let checkers =
+            Checkers::start(config.leniency()).context("start the threads that check signatures")?;
         let inner = Inner {
             log,
             followed: Followed::new(config.follow.iter().map(|it| it.0.to_string())),

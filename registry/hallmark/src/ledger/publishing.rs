@@ -52,9 +52,8 @@ impl Ledger {
         &self,
         claimed: Vec<Claimed>,
     ) -> Result<Vec<Result<Prepared, VerifyError>>, AppendError> {
-        let leniency = self.0.config.leniency();
         let expected = self.log().expect();
-        let verified = self.0.checkers.run(move || Prepared::of_all(claimed, leniency)).await?;
+        let verified = self.0.checkers.verify(claimed).await?;
         drop(expected);
         for prepared in verified.iter().flatten() {
             self.foresee(prepared.event()).await?;

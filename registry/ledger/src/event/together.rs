@@ -28,7 +28,9 @@ use super::{
 };
 
 /// How many are added up at most: more would take memory, and little less time for each.
-const MOST: usize = 64;
+const MOST: usize = 256;
+/// How many are added up again if more of them do not hold together: the errors of one client are not all others' loss.
+const FEWER: usize = 64;
 
 /// What is asked of one signature: which of some digests it is of, if it is the author's at all.
 pub(super) struct Asked<'t> {
@@ -67,6 +69,8 @@ fn which_of(met: &mut Signers, asked: &[Option<Asked<'_>>]) -> Vec<Found> {
             for (place, _, signer) in known {
                 found[place] = Some(Ok(Some(sum.signers[signer].way)));
             }
+        } else if asked.len() > FEWER {
+            return asked.chunks(FEWER).flat_map(|part| which_of(met, part)).collect();
         }
     }
     let mut alone = |it: &Option<Asked<'_>>| it.as_ref().map_or(Ok(None), |it| it.meet(met));
