@@ -96,31 +96,36 @@ fn processor_time() -> Duration {
     Duration::from_nanos(nanoseconds.expect("a number"))
 }
 
-/// Fills a log, and times appends at its beginning and at its end, a question, and what a start costs.
+/// Fills a log, and times appends at its end in turn with those to a young one, a question, and what a start costs.
 fn fill(total: u64, folder: &Path) -> serde_json::Value {
     let path = folder.join("ledger.sqlite");
     let (log, _) = open(&path);
-    // What is compared is as long as to hold some closings of the index, and begins behind the first ten thousand.
+    // What is compared is as long as to hold some closings of the index. The young log begins with ten thousand.
     let window = (total / 4).clamp(ROUND, 100_000) / ROUND * ROUND;
-    let (mut early, mut late) = (Duration::ZERO, Duration::ZERO);
     let mut done = 0;
+    while done < total - window {
+        append(&log, &sign(done, done + ROUND));
+        done += ROUND;
+    }
+    let beside = folder.join("young");
+    fs::create_dir(&beside).expect("a folder");
+    let (young, _) = open(&beside.join("ledger.sqlite"));
+    append(&young, &sign(0, ROUND));
+    let (mut early, mut late) = (Duration::ZERO, Duration::ZERO);
     while done < total {
         let events = sign(done, done + ROUND);
-        let begun = Instant::now();
-        for batch in events.chunks(BATCH) {
-            let batch = batch.iter().cloned().map(Prepared::from).collect();
-            let outcomes = log.append(batch).expect("appended");
-            assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))));
-        }
-        let took = begun.elapsed();
-        if (ROUND..ROUND + window).contains(&done) {
-            early += took;
+        // A machine may be slow for a while: each is the first as often as the second.
+        if (done / ROUND).is_multiple_of(2) {
+            early += append(&young, &events);
+            late += append(&log, &events);
+        } else {
+            late += append(&log, &events);
+            early += append(&young, &events);
         }
         done += ROUND;
-        if done > total - window {
-            late += took;
-        }
     }
+    drop(young);
+    fs::remove_dir_all(&beside).expect("removed");
     let of_window = window as f64;
     // As the files are if the process is killed now.
     let crashed = folder.join("crashed");
@@ -149,6 +154,17 @@ fn fill(total: u64, folder: &Path) -> serde_json::Value {
         "open_after_kill_ms": ms(after_kill),
         "applied_after_kill": applied,
     })
+}
+
+/// Appends events in batches, and returns how long that took.
+fn append(log: &Log, events: &[Signed]) -> Duration {
+    let begun = Instant::now();
+    for batch in events.chunks(BATCH) {
+        let batch = batch.iter().cloned().map(Prepared::from).collect();
+        let outcomes = log.append(batch).expect("appended");
+        assert!(outcomes.iter().all(|it| matches!(it, Outcome::Accepted(_))));
+    }
+    begun.elapsed()
 }
 
 fn ms(it: Duration) -> f64 {
