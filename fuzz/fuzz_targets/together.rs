@@ -10,7 +10,7 @@ const SCHEMES: [Scheme; 5] =
 
 fuzz_target!(|bytes: &[u8]| {
     let lenient = Leniency { accept_id_text: true, accept_eip2098: true };
-    let claimed = bytes.chunks_exact(3).take(100).zip(0..).map(|(it, number)| event(it[0], it[1], it[2], number));
+    let claimed = bytes.chunks_exact(3).take(300).zip(0..).map(|(it, number)| event(it[0], it[1], it[2], number));
     let claimed: Vec<_> = claimed.filter_map(|it| Claimed::parse(&it, &Limits::default()).ok()).collect();
     let alone: Vec<_> = claimed.iter().cloned().map(|it| it.verify(lenient)).collect();
     let together = Prepared::of_all(claimed, lenient);
