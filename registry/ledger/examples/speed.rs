@@ -103,7 +103,7 @@ fn fill(total: u64, folder: &Path) -> serde_json::Value {
     // What is compared is as long as to hold some closings of the index. The young log begins with ten thousand.
     let window = (total / 4).clamp(ROUND, 100_000) / ROUND * ROUND;
     let mut done = 0;
-    while done < total - window {
+    while done < total.saturating_sub(window) {
         append(&log, &sign(done, done + ROUND));
         done += ROUND;
     }

@@ -21,6 +21,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 pub(crate) use self::{
     body::{Digests, Serialized, append_json, json_of, personal_digest},
     signature::{Signature, address_of},
+    together::TOGETHER_MAX,
 };
 pub use self::{
     body::{Leniency, Scheme},

@@ -20,7 +20,7 @@ pub(super) struct Signer {
     table: OnceCell<Box<KeyTable>>,
 }
 
-/// Those whom this thread has met lately: at most twice [`YOUNG_MAX`], and any that are among the last so many.
+/// Those whom this thread has met lately: always the last [`YOUNG_MAX`], and at most twice as many.
 #[derive(Default)]
 pub(super) struct Signers {
     young: HashMap<Address, Rc<Signer>, RandomState>,

@@ -425,7 +425,7 @@ fn twisted(author: u8, number: u64, twist: Twist) -> Claimed {
     let mut draft = Draft { created_at: UnixSeconds(number), ..draft() };
     let scheme = if let Twist::Scheme(scheme) = twist { scheme } else { Scheme::SpecEip191 };
     if let Twist::Object = twist {
-        draft.content = "{\"a\": 1}".to_owned();
+        draft.content = "{\"a\":1}".to_owned();
     }
     let mut event: Value =
         serde_json::from_str(&key(1 + author).sign(draft.clone(), scheme).to_json()).unwrap();

@@ -3,7 +3,7 @@
 use std::{num::NonZero, panic, thread};
 
 use super::era::Indexed;
-use crate::event::{Claimed, Leniency, Limits, ParseError, Serialized, Signed, VerifyError};
+use crate::event::{Claimed, Leniency, Limits, ParseError, Serialized, Signed, TOGETHER_MAX, VerifyError};
 
 /// An event with all that follows from it alone, ready for the writer.
 #[derive(Clone, Debug)]
@@ -43,12 +43,7 @@ impl Prepared {
 
     /// Reads and verifies one event.
     pub fn verify(json: &str, limits: &Limits, leniency: Leniency) -> Result<Self, ClaimError> {
-        Ok(Self::of(Claimed::parse(json, limits)?, leniency)?)
-    }
-
-    /// Verifies one event that was read.
-    pub fn of(claimed: Claimed, leniency: Leniency) -> Result<Self, VerifyError> {
-        claimed.prove(leniency).map(Self::with)
+        Ok(Self::with(Claimed::parse(json, limits)?.prove(leniency)?))
     }
 
     /// Verifies many events that were read, in order: their signatures together.
@@ -61,9 +56,6 @@ impl Prepared {
     }
 }
 
-/// How many events are read and verified in one go: more would take memory, and little less time for each.
-const PART: usize = 256;
-
 /// Reads and verifies many events on all cores, and returns what became of each, in order.
 pub fn verify_batch<T: AsRef<str> + Sync>(
     events: &[T],
@@ -72,8 +64,9 @@ pub fn verify_batch<T: AsRef<str> + Sync>(
 ) -> Vec<Result<Prepared, ClaimError>> {
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let share = events.len().div_ceil(cores).max(1);
-    let verify =
-        |it: &[T]| it.chunks(PART).flat_map(|it| verify_part(it, limits, leniency)).collect::<Vec<_>>();
+    let verify = |it: &[T]| {
+        it.chunks(TOGETHER_MAX).flat_map(|it| verify_part(it, limits, leniency)).collect::<Vec<_>>()
+    };
     thread::scope(|scope| {
         let parts: Vec<_> = events.chunks(share).map(|part| scope.spawn(move || verify(part))).collect();
         parts.into_iter().flat_map(|it| it.join().unwrap_or_else(|it| panic::resume_unwind(it))).collect()
@@ -100,9 +93,11 @@ fn verify_part<T: AsRef<str>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Scheme;
-    use crate::key::SecretKey;
-    use crate::kinds::{Operation, Post};
+    use crate::{
+        event::Scheme,
+        key::SecretKey,
+        kinds::{Operation, Post},
+    };
 
     #[test]
     fn many_texts_are_answered_in_their_order() {
