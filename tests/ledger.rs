@@ -216,10 +216,14 @@ async fn an_event_is_signed_sent_found_and_proved_to_somebody_who_has_only_a_key
     assert_eq!(fed(&["event", "verify"], &found.out).code, Some(0));
     let none = run(&["event", "query", "--tag", "sid=0xMG", "--tag", "op=vote", "--state", state]);
     assert_eq!(none.json(), json!([]));
+    let address = format!("http://{}", daemon.address());
     drop(daemon);
     let gone = run(&["event", "query", "--state", state]);
-    assert_eq!(gone.code, Some(2), "{gone:#?}");
+    assert_eq!((gone.code, gone.out.as_str()), (Some(2), ""), "{gone:#?}");
     assert!(gone.err.contains("start `hallmark serve`"), "{gone:#?}");
+    let gone = run(&["event", "query", "--daemon", &address]);
+    assert_eq!((gone.code, gone.out.as_str()), (Some(2), ""), "{gone:#?}");
+    assert!(gone.err.contains("does `hallmark serve` run there?"), "{gone:#?}");
 }
 
 #[test]

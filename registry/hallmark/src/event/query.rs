@@ -68,12 +68,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let daemon = arguments.whom.remote()?;
     let (mut left, mut cursor, mut is_first) = (arguments.limit, None, true);
-    out::print("[")?;
     while left > 0 {
         let path = format!("/v1/events?{}", arguments.page(left.min(PAGE_MAX), cursor.as_deref()));
         let page: Page = daemon.converse(daemon.get(&path))?;
         for item in &page.events {
-            out::print(&format!("{}{}", if is_first { "\n" } else { ",\n" }, item.event.get()))?;
+            out::print(&format!("{}{}", if is_first { "[\n" } else { ",\n" }, item.event.get()))?;
             is_first = false;
         }
         left = left.saturating_sub(page.events.len() as u64);
@@ -82,7 +81,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             break;
         }
     }
-    out::print(if is_first { "]\n" } else { "\n]\n" })?;
+    out::print(if is_first { "[]\n" } else { "\n]\n" })?;
     Ok(Outcome::Holds)
 }
 

@@ -59,7 +59,8 @@ impl Peer {
                 let host = HeaderValue::from_str(authority).context("name the daemon's host")?;
                 request.headers_mut().insert(HOST, host);
                 let stream = within(async { TcpStream::connect(authority).await.map_err(Into::into) }).await;
-                let stream = stream.with_context(|| format!("reach the daemon at {authority}"))?;
+                let ask = || format!("reach the daemon at {authority}: does `hallmark serve` run there?");
+                let stream = stream.with_context(ask)?;
                 speak(stream, request).await
             }
         }
